@@ -205,6 +205,36 @@ async fn only_the_owner_can_open_the_socket() {
     assert!(!process.dir().join("ctl.sock.new").exists());
 }
 
+/// Not a test by itself: the body of the child process below, which runs as another user.
+#[tokio::test]
+async fn child_of_another_user_connects() {
+    let Some(dir) = std::env::var_os("TEST_CTL_DIR") else { return };
+    println!("\n{}", CtlClient::connect(Path::new(&dir)).await.unwrap_err());
+}
+
+/// Even where the file modes would let them in. Only root can start a process of another user; for others the rule is
+/// held by the unit test beside it.
+#[tokio::test]
+async fn another_user_is_refused_by_the_process_itself() {
+    if !rustix::process::geteuid().is_root() {
+        return;
+    }
+    let process = Process::start();
+    for (path, mode) in [(process.dir().to_owned(), 0o755), (process.socket(), 0o666)] {
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
+    }
+    let exe = process.dir().join("exe");
+    std::fs::copy(std::env::current_exe().unwrap(), &exe).unwrap();
+    let child = tokio::process::Command::new(exe)
+        .args(["--exact", "child_of_another_user_connects", "--nocapture"])
+        .env("TEST_CTL_DIR", process.dir())
+        .current_dir("/")
+        .uid(65534)
+        .output();
+    let said = String::from_utf8(child.await.unwrap().stdout).unwrap();
+    assert!(said.contains("refused: user 65534 may not control this process"), "{said}");
+}
+
 #[tokio::test]
 async fn no_socket_and_a_dead_socket_mean_no_process() {
     let temp = tempfile::tempdir().unwrap();
