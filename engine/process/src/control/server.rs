@@ -53,7 +53,8 @@ pub struct CtlBindError {
     pub source: io::Error,
 }
 
-/// A bound socket that answers nobody until [`CtlServer::run`]; it is removed when dropped.
+/// A bound socket that answers nobody until [`CtlServer::run`]; it is removed when dropped. Keep the [`DataDir`] longer than this
+/// value, or the removal could meet the next process's socket.
 #[derive(Debug)]
 pub struct CtlServer {
     listener: UnixListener,
