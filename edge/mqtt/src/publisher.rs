@@ -93,6 +93,8 @@ impl Publisher {
             Way::Broker(hub) if hub.is_closed() => Err(PublishError::Closed),
             Way::Broker(hub) => {
                 hub.publish(&message);
+                // A long run of messages from one task gives the subscribers' connections their turn.
+                tokio::task::coop::consume_budget().await;
                 Ok(())
             }
             Way::Bridge(queue) => queue.send(message).await.map_err(|_| PublishError::Closed),

@@ -32,9 +32,11 @@ impl Mosquitto {
         let program = program("/usr/sbin/mosquitto")?;
         let dir = tempfile::tempdir().unwrap();
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        // Started by root it would drop to a user that cannot write into the directory; started by anybody
+        // else it does not care.
         let config = format!(
             "listener {port} 127.0.0.1\nallow_anonymous true\npersistence true\npersistence_location {}/\n\
-             max_queued_messages 10000\nlog_type error\n",
+             max_queued_messages 10000\nlog_type error\nuser root\n",
             dir.path().display()
         );
         std::fs::write(dir.path().join("mosquitto.conf"), config).unwrap();
@@ -73,7 +75,6 @@ impl Mosquitto {
 
 fn spawn(program: &Path, dir: &Path) -> Child {
     let mut command = Command::new(program);
-    // Started by root it would drop to a user that cannot write into the directory.
     command.arg("-c").arg(dir.join("mosquitto.conf")).stdout(Stdio::null()).stderr(Stdio::null());
     command.kill_on_drop(true).spawn().unwrap()
 }
