@@ -127,6 +127,27 @@ impl CertificateAuthority {
         Ok(Self { issuer, certificate, certificate_pem: certificate_pem.to_owned() })
     }
 
+    /// Loads the authority in `dir`; if there is none yet, makes one and stores it. A certificate without
+    /// its key is an error, never a reason for a new authority, which no node would trust.
+    ///
+    /// # Errors
+    /// As [`Self::load`] and [`Self::store`]; [`PkiError::KeyLost`].
+    pub fn load_or_create(dir: &Path, now: UnixSeconds) -> Result<Self, PkiError> {
+        let exists = |file: &str| {
+            let path = dir.join(file);
+            path.try_exists().map_err(|source| PkiError::File { path, doing: "looked for", source })
+        };
+        match (exists(CA_KEY_FILE)?, exists(CA_CERTIFICATE_FILE)?) {
+            (true, _) => Self::load(dir),
+            (false, true) => Err(PkiError::KeyLost { dir: dir.to_owned() }),
+            (false, false) => {
+                let authority = Self::create(now)?;
+                authority.store(dir)?;
+                Ok(authority)
+            }
+        }
+    }
+
     /// Loads `ca.key` and `ca.crt` from `dir`.
     ///
     /// # Errors

@@ -82,6 +82,15 @@ pub enum PkiError {
     /// The key and certificate of the authority do not belong together.
     #[error("the authority's key does not belong to its certificate; restore both from the same backup")]
     KeyMismatch,
+    /// There is a certificate of the authority, but not its key.
+    #[error(
+        "{} holds ca.crt but not ca.key. Restore ca.key from a backup; only if no node ever joined this \
+         cloud, remove ca.crt and start again", .dir.display()
+    )]
+    KeyLost {
+        /// The directory.
+        dir: PathBuf,
+    },
     /// rustls would not take a configuration.
     #[error("TLS configuration refused: {0}")]
     Tls(#[from] rustls::Error),

@@ -147,6 +147,17 @@ fn the_authority_survives_its_files() {
 }
 
 #[test]
+fn a_new_authority_is_made_once_and_never_in_place_of_a_lost_one() {
+    let dir = tempfile::tempdir().unwrap();
+    let first = CertificateAuthority::load_or_create(dir.path(), NOW).unwrap();
+    let second = CertificateAuthority::load_or_create(dir.path(), NOW).unwrap();
+    assert_eq!(first.ca_hash(), second.ca_hash());
+    fs::remove_file(dir.path().join(CA_KEY_FILE)).unwrap();
+    let refused = CertificateAuthority::load_or_create(dir.path(), NOW);
+    assert!(matches!(refused, Err(PkiError::KeyLost { .. })), "{refused:?}");
+}
+
+#[test]
 fn a_key_others_may_read_is_refused() {
     let dir = tempfile::tempdir().unwrap();
     authority().store(dir.path()).unwrap();

@@ -101,8 +101,9 @@ impl LinkSender {
         self.inner.queue.waiting(lane)
     }
 
-    /// Closes the link, telling the peer why. With [`CloseCode::Normal`] what is queued goes first; with
-    /// any other code it is dropped. `reason` is cut to the 123 bytes WebSocket allows.
+    /// Closes the link, telling the peer why. With [`CloseCode::Normal`] what is queued here goes first;
+    /// with any other code it is dropped. What the peer has queued is lost either way: WebSocket sends
+    /// nothing after a close. `reason` is cut to the 123 bytes WebSocket allows.
     pub fn close(&self, code: CloseCode, reason: &str) {
         self.inner.queue.close(code, reason);
     }

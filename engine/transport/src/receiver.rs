@@ -20,6 +20,9 @@ use crate::queue::Queue;
 
 /// How long reading goes on after the peer's close frame, so that ours reaches it.
 const FAREWELL: Duration = Duration::from_secs(1);
+/// How long the last look before giving up takes. Short, so that a caller that often cancels `recv` still
+/// gets to the end of it.
+const LAST_LOOK: Duration = Duration::from_millis(1);
 
 /// Receives messages. Dropping it ends the link.
 pub struct LinkReceiver {
@@ -105,8 +108,9 @@ impl LinkReceiver {
                     };
                 }
             };
-            let Ok(heard) = heard else {
-                return Err(LinkError::Idle(self.idle_timeout));
+            let heard = match heard {
+                Ok(heard) => heard,
+                Err(_) => self.heard_after_all().await.ok_or(LinkError::Idle(self.idle_timeout))?,
             };
             self.last_heard = Instant::now();
             match heard {
@@ -126,6 +130,13 @@ impl LinkReceiver {
                 None => return Ok(None),
             }
         }
+    }
+
+    /// Looks once more: when the caller was busy for longer than the idle timeout, something may be there
+    /// that tokio did not let this task read in the turn that found the time to be over.
+    async fn heard_after_all(&mut self) -> Option<Option<Result<Message, Error>>> {
+        tokio::task::yield_now().await;
+        timeout_at(Instant::now() + LAST_LOOK, self.stream.next()).await.ok()
     }
 
     /// Lets the answer to the peer's close frame out, then tells its reason.

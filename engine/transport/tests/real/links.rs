@@ -191,3 +191,18 @@ async fn silence_is_taken_for_the_end() {
     soon(back.ended()).await;
     assert!(soon(down.recv()).await.is_err());
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_consumer_that_was_busy_longer_than_the_idle_timeout_still_gets_everything() {
+    let idle_timeout = Duration::from_millis(200);
+    let (node, hub, _listener) =
+        linked(LinkConfig::default(), LinkConfig { idle_timeout, ..LinkConfig::default() }).await;
+    let ((up, _down), (_back, mut at_hub)) = (node.split(), hub.link.split());
+    for at in 0..100 {
+        up.send(Lane::Live, filled(10, at)).await.unwrap();
+    }
+    tokio::time::sleep(3 * idle_timeout).await;
+    for at in 0..100 {
+        assert_eq!(soon(at_hub.recv()).await, Ok(Some(filled(10, at))));
+    }
+}
