@@ -77,7 +77,7 @@ impl Connection {
             line: opened.line,
             unsettled: HashSet::new(),
             send_window: usize::from(hub.config.send_window.min(connect.receive_maximum)),
-            client_max: (connect.maximum_packet as usize).min(hub.config.max_packet),
+            client_max: connect.maximum_packet as usize,
             keep_alive: (connect.keep_alive > 0)
                 .then(|| Duration::from_millis(u64::from(connect.keep_alive) * 1_500)),
             expiry: session_expiry(&hub, &connect),

@@ -140,13 +140,18 @@ async fn what_is_published_while_the_broker_is_away_or_forgetful_arrives() {
     mosquitto.stop().await;
     mosquitto.forget();
     for n in 0..200 {
-        bridging.publisher.publish("answers/kept", n.to_string().into(), 1, true).await.unwrap();
+        bridging.publisher.publish(&format!("answers/{n}"), "x".into(), 1, true).await.unwrap();
     }
     mosquitto.start_again().await;
     let (mut viewer, _) = Raw::v4(([127, 0, 0, 1], mosquitto.port).into(), "v", true).await;
     viewer.subscribe("answers/#").await;
-    let last = async { while viewer.message().await.3 != b"199" {} };
-    tokio::time::timeout(PATIENCE, last).await.expect("a published message was lost");
+    // Live or retained: all were published with retain.
+    let mut topics = std::collections::BTreeSet::new();
+    while topics.len() < 200 {
+        let (_, topic, id, _) = viewer.message().await;
+        topics.insert(topic);
+        viewer.puback(id).await;
+    }
     recorder.saw(1).await;
     publish(mosquitto.port, "311", "log/a", "subscribed again").await;
     until(|| numbers(&recorder) == ["subscribed again"]).await;

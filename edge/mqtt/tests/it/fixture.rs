@@ -12,13 +12,13 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 /// Long enough for anything that should happen; reached only by a failing test.
-pub const PATIENCE: Duration = Duration::from_secs(20);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 /// Short enough to wait for what should not happen.
-pub const MOMENT: Duration = Duration::from_millis(150);
+pub(crate) const MOMENT: Duration = Duration::from_millis(150);
 
 /// Logged: `log/#` and device updates. Refused: what ends in `/result`. Everything else is plain.
 #[derive(Default)]
-pub struct Recorder {
+pub(crate) struct Recorder {
     seen: Mutex<Vec<(Origin, Incoming)>>,
     /// Answers to give before the handler says `Ok` to everything.
     answers: Mutex<Vec<Refusal>>,
@@ -27,29 +27,29 @@ pub struct Recorder {
 }
 
 impl Recorder {
-    pub fn gated() -> (Arc<Self>, Arc<Semaphore>) {
+    pub(crate) fn gated() -> (Arc<Self>, Arc<Semaphore>) {
         let gate = Arc::new(Semaphore::new(0));
         (Arc::new(Self { gate: Some(Arc::clone(&gate)), ..Self::default() }), gate)
     }
 
-    pub fn answering(answers: impl IntoIterator<Item = Refusal>) -> Arc<Self> {
+    pub(crate) fn answering(answers: impl IntoIterator<Item = Refusal>) -> Arc<Self> {
         let mut answers: Vec<_> = answers.into_iter().collect();
         answers.reverse();
         Arc::new(Self { answers: Mutex::new(answers), ..Self::default() })
     }
 
-    pub fn seen(&self) -> Vec<(Origin, Incoming)> {
+    pub(crate) fn seen(&self) -> Vec<(Origin, Incoming)> {
         self.seen.lock().unwrap().clone()
     }
 
-    pub fn payloads(&self) -> Vec<String> {
+    pub(crate) fn payloads(&self) -> Vec<String> {
         self.seen()
             .iter()
             .map(|(_, message)| String::from_utf8_lossy(&message.payload).into_owned())
             .collect()
     }
 
-    pub async fn saw(&self, count: usize) {
+    pub(crate) async fn saw(&self, count: usize) {
         until(|| self.seen.lock().unwrap().len() >= count).await;
     }
 }
@@ -81,15 +81,15 @@ impl Handler for Recorder {
     }
 }
 
-pub struct Running {
-    pub addr: SocketAddr,
-    pub publisher: Publisher,
+pub(crate) struct Running {
+    pub(crate) addr: SocketAddr,
+    pub(crate) publisher: Publisher,
     stop: CancellationToken,
     task: JoinHandle<()>,
 }
 
 impl Running {
-    pub async fn start(config: BrokerConfig, handler: Arc<dyn Handler>) -> Self {
+    pub(crate) async fn start(config: BrokerConfig, handler: Arc<dyn Handler>) -> Self {
         let addr = SocketAddr::from(([127, 0, 0, 1], 0));
         let (broker, publisher) = Broker::bind(addr, config, handler).await.unwrap();
         let (addr, stop) = (broker.local_addr(), CancellationToken::new());
@@ -97,17 +97,17 @@ impl Running {
         Self { addr, publisher, stop, task }
     }
 
-    pub async fn stop(self) {
+    pub(crate) async fn stop(self) {
         self.stop.cancel();
         tokio::time::timeout(PATIENCE, self.task).await.expect("the broker does not stop").unwrap();
     }
 }
 
-pub async fn broker() -> Running {
+pub(crate) async fn broker() -> Running {
     Running::start(BrokerConfig::default(), Arc::new(Recorder::default())).await
 }
 
-pub async fn until(mut done: impl FnMut() -> bool) {
+pub(crate) async fn until(mut done: impl FnMut() -> bool) {
     let waited = tokio::time::timeout(PATIENCE, async {
         while !done() {
             tokio::time::sleep(Duration::from_millis(5)).await;

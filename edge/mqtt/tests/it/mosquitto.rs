@@ -11,7 +11,7 @@ use tokio::process::{Child, Command};
 use crate::fixture::{PATIENCE, broker};
 
 /// The program, or `None` and a loud line.
-pub fn program(path: &str) -> Option<PathBuf> {
+pub(crate) fn program(path: &str) -> Option<PathBuf> {
     let found = Path::new(path).exists().then(|| path.into());
     if found.is_none() {
         eprintln!("SKIPPED: {path} is not installed, and this test is about it");
@@ -20,15 +20,15 @@ pub fn program(path: &str) -> Option<PathBuf> {
 }
 
 /// A mosquitto on a free port of loopback with its data in a directory of its own; gone with its value.
-pub struct Mosquitto {
+pub(crate) struct Mosquitto {
     program: PathBuf,
     child: Child,
     dir: tempfile::TempDir,
-    pub port: u16,
+    pub(crate) port: u16,
 }
 
 impl Mosquitto {
-    pub async fn start() -> Option<Self> {
+    pub(crate) async fn start() -> Option<Self> {
         let program = program("/usr/sbin/mosquitto")?;
         let dir = tempfile::tempdir().unwrap();
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
@@ -56,19 +56,19 @@ impl Mosquitto {
     }
 
     /// Ends it as an operator would, which makes it write its sessions down.
-    pub async fn stop(&mut self) {
+    pub(crate) async fn stop(&mut self) {
         let id = self.child.id().unwrap().to_string();
         assert!(Command::new("/bin/kill").arg(id).status().await.unwrap().success());
         self.child.wait().await.unwrap();
     }
 
-    pub async fn start_again(&mut self) {
+    pub(crate) async fn start_again(&mut self) {
         self.child = spawn(&self.program, self.dir.path());
         self.answers().await;
     }
 
     /// Without what it wrote down: a broker that has lost its disk.
-    pub fn forget(&self) {
+    pub(crate) fn forget(&self) {
         std::fs::remove_file(self.dir.path().join("mosquitto.db")).unwrap();
     }
 }
@@ -79,7 +79,7 @@ fn spawn(program: &Path, dir: &Path) -> Child {
     command.kill_on_drop(true).spawn().unwrap()
 }
 
-pub async fn publish(port: u16, version: &str, topic: &str, payload: &str) {
+pub(crate) async fn publish(port: u16, version: &str, topic: &str, payload: &str) {
     let port = port.to_string();
     let args = ["-V", version, "-h", "127.0.0.1", "-p", &port, "-q", "1", "-t", topic, "-m", payload];
     let status = tokio::time::timeout(PATIENCE, Command::new("/usr/bin/mosquitto_pub").args(args).status());

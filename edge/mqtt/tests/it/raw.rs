@@ -8,25 +8,25 @@ use tokio::time::timeout;
 
 use crate::fixture::{MOMENT, PATIENCE};
 
-pub struct Raw {
-    pub stream: TcpStream,
+pub(crate) struct Raw {
+    pub(crate) stream: TcpStream,
     v5: bool,
 }
 
 /// A packet as it came: first byte and body.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Seen {
-    pub first: u8,
-    pub body: Vec<u8>,
+pub(crate) struct Seen {
+    pub(crate) first: u8,
+    pub(crate) body: Vec<u8>,
 }
 
-pub fn field(text: &str) -> Vec<u8> {
+pub(crate) fn field(text: &str) -> Vec<u8> {
     let mut bytes = (text.len() as u16).to_be_bytes().to_vec();
     bytes.extend_from_slice(text.as_bytes());
     bytes
 }
 
-pub fn packet(first: u8, body: &[u8]) -> Vec<u8> {
+pub(crate) fn packet(first: u8, body: &[u8]) -> Vec<u8> {
     let mut bytes = vec![first];
     let mut len = body.len();
     loop {
@@ -42,7 +42,7 @@ pub fn packet(first: u8, body: &[u8]) -> Vec<u8> {
 }
 
 /// `properties` is the v5 block without its length.
-pub fn connect(id: &str, level: u8, clean: bool, keep_alive: u16, properties: &[u8]) -> Vec<u8> {
+pub(crate) fn connect(id: &str, level: u8, clean: bool, keep_alive: u16, properties: &[u8]) -> Vec<u8> {
     let mut body = field("MQTT");
     body.extend([level, u8::from(clean) << 1]);
     body.extend(keep_alive.to_be_bytes());
@@ -55,12 +55,12 @@ pub fn connect(id: &str, level: u8, clean: bool, keep_alive: u16, properties: &[
 }
 
 impl Raw {
-    pub async fn open(addr: SocketAddr, v5: bool) -> Self {
+    pub(crate) async fn open(addr: SocketAddr, v5: bool) -> Self {
         Self { stream: TcpStream::connect(addr).await.unwrap(), v5 }
     }
 
     /// Connects and returns whether the session was there.
-    pub async fn v4(addr: SocketAddr, id: &str, clean: bool) -> (Self, bool) {
+    pub(crate) async fn v4(addr: SocketAddr, id: &str, clean: bool) -> (Self, bool) {
         let mut raw = Self::open(addr, false).await;
         raw.send(&connect(id, 4, clean, 60, &[])).await;
         let ack = raw.read().await;
@@ -68,7 +68,7 @@ impl Raw {
         (raw, ack.body[0] == 1)
     }
 
-    pub async fn v5(addr: SocketAddr, id: &str, clean: bool, properties: &[u8]) -> (Self, bool) {
+    pub(crate) async fn v5(addr: SocketAddr, id: &str, clean: bool, properties: &[u8]) -> (Self, bool) {
         let mut raw = Self::open(addr, true).await;
         raw.send(&connect(id, 5, clean, 60, properties)).await;
         let ack = raw.read().await;
@@ -76,16 +76,16 @@ impl Raw {
         (raw, ack.body[0] == 1)
     }
 
-    pub async fn send(&mut self, bytes: &[u8]) {
+    pub(crate) async fn send(&mut self, bytes: &[u8]) {
         self.stream.write_all(bytes).await.unwrap();
     }
 
-    pub async fn publish(&mut self, topic: &str, payload: &[u8], qos: u8, id: u16, dup: bool) {
+    pub(crate) async fn publish(&mut self, topic: &str, payload: &[u8], qos: u8, id: u16, dup: bool) {
         let bytes = self.publish_bytes(topic, payload, qos, id, dup);
         self.send(&bytes).await;
     }
 
-    pub fn publish_bytes(&self, topic: &str, payload: &[u8], qos: u8, id: u16, dup: bool) -> Vec<u8> {
+    pub(crate) fn publish_bytes(&self, topic: &str, payload: &[u8], qos: u8, id: u16, dup: bool) -> Vec<u8> {
         let mut body = field(topic);
         if qos > 0 {
             body.extend(id.to_be_bytes());
@@ -98,11 +98,11 @@ impl Raw {
     }
 
     /// Subscribes with QoS 1 and returns the code granted.
-    pub async fn subscribe(&mut self, filter: &str) -> u8 {
+    pub(crate) async fn subscribe(&mut self, filter: &str) -> u8 {
         self.subscribe_with(filter, 1).await
     }
 
-    pub async fn subscribe_with(&mut self, filter: &str, options: u8) -> u8 {
+    pub(crate) async fn subscribe_with(&mut self, filter: &str, options: u8) -> u8 {
         let mut body = vec![0, 77];
         if self.v5 {
             body.push(0);
@@ -115,12 +115,12 @@ impl Raw {
         *ack.body.last().unwrap()
     }
 
-    pub async fn read(&mut self) -> Seen {
+    pub(crate) async fn read(&mut self) -> Seen {
         timeout(PATIENCE, self.try_read()).await.expect("nothing came").expect("closed")
     }
 
     /// `None`: the broker has closed.
-    pub async fn try_read(&mut self) -> Option<Seen> {
+    pub(crate) async fn try_read(&mut self) -> Option<Seen> {
         let first = self.stream.read_u8().await.ok()?;
         let (mut len, mut shift) = (0usize, 0);
         loop {
@@ -137,7 +137,7 @@ impl Raw {
     }
 
     /// Reads a `PUBLISH` without v5 properties: first byte, topic, packet id, payload.
-    pub async fn message(&mut self) -> (u8, String, u16, Vec<u8>) {
+    pub(crate) async fn message(&mut self) -> (u8, String, u16, Vec<u8>) {
         let Seen { first, body } = self.read().await;
         assert_eq!(first >> 4, 3, "not a publish: {first:#x} {body:?}");
         let len = usize::from(u16::from_be_bytes([body[0], body[1]]));
@@ -154,23 +154,23 @@ impl Raw {
         (first, topic, id, rest.to_vec())
     }
 
-    pub async fn puback(&mut self, id: u16) {
+    pub(crate) async fn puback(&mut self, id: u16) {
         self.send(&packet(0x40, &id.to_be_bytes())).await;
     }
 
-    pub async fn ping(&mut self) {
+    pub(crate) async fn ping(&mut self) {
         self.send(&[0xC0, 0]).await;
         assert_eq!(self.read().await.first, 0xD0);
     }
 
-    pub async fn hears_nothing(&mut self) {
+    pub(crate) async fn hears_nothing(&mut self) {
         if let Ok(seen) = timeout(MOMENT, self.try_read()).await {
             panic!("heard {seen:?}");
         }
     }
 
     /// Reads until the broker closes and returns the reason of its `DISCONNECT`, if it sent one.
-    pub async fn closed(&mut self) -> Option<u8> {
+    pub(crate) async fn closed(&mut self) -> Option<u8> {
         let mut reason = None;
         let end = async {
             while let Some(seen) = self.try_read().await {
