@@ -264,6 +264,11 @@ impl<'j, S: Store> Txn<'j, S> {
         self.journal.store.chain_at(stream, seq)
     }
 
+    /// The durable run that holds `seq`.
+    pub fn run_at(&self, stream: &StreamId, seq: Seq) -> Result<Option<Run>, StoreError> {
+        Ok(self.journal.store.run_at(stream, seq)?.map(|entry| entry.run))
+    }
+
     /// Chain at the stream's tail, this transaction included: what stands outside a run is cut into
     /// runs here.
     pub fn sealed_chain(&mut self, stream: &StreamId) -> Result<Chain, StoreError> {

@@ -37,7 +37,7 @@ pub struct NodeLog<'a, R> {
 
 /// The stream of a node in a direction.
 #[must_use]
-pub fn stream(node: &NodeName, direction: Direction) -> StreamId {
+pub(super) fn stream(node: &NodeName, direction: Direction) -> StreamId {
     match direction {
         Direction::Up => StreamId::Up(node.clone()),
         Direction::Down => StreamId::Down(node.clone()),
@@ -46,7 +46,7 @@ pub fn stream(node: &NodeName, direction: Direction) -> StreamId {
 
 /// A head as it is told to the other side.
 #[must_use]
-pub fn state(head: &StreamHead) -> StreamState {
+pub(super) fn state(head: &StreamHead) -> StreamState {
     let Base { log_id, epoch, seq: oldest, .. } = head.base;
     StreamState { log_id, epoch, oldest, head: head.tail, chain: head.chain }
 }

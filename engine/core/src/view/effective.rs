@@ -72,8 +72,10 @@ impl Property {
     /// From the row of `down` (its epoch is that of the stream) and the row of `up`.
     #[must_use]
     pub fn new(down: Epoch, desired: Option<(Seq, Desired)>, reported: Option<(Seq, TwinRow)>) -> Self {
-        let wish =
-            |(seq, desired): (_, Desired)| Wish { value: desired.value, position: Position { epoch: down, seq } };
+        let wish = |(seq, desired): (_, Desired)| Wish {
+            value: desired.value,
+            position: Position { epoch: down, seq },
+        };
         Self { desired: desired.map(wish), reported: reported.map(|(at, row)| Reported { at, row }) }
     }
 

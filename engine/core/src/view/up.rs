@@ -101,11 +101,8 @@ fn twin_row(rows: &mut dyn Rows, key: &[u8]) -> Result<Option<TwinRow>, StoreErr
 
 fn device_state(rows: &mut dyn Rows, at: Position, event: &EventRef<'_>) -> Result<Applied, StoreError> {
     let Some((device, body)) = read::<DeviceState>(event) else { return Ok(Applied::Poison) };
-    let row = StateRow {
-        state: body.state,
-        last_online_ms: body.last_online_ms,
-        edge_time_ms: event.hlc.millis(),
-    };
+    let row =
+        StateRow { state: body.state, last_online_ms: body.last_online_ms, edge_time_ms: event.hlc.millis() };
     put(rows, at, state_key(&device), &row)
 }
 

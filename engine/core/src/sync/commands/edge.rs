@@ -5,6 +5,7 @@ use ledge_schemas::kinds::up::LogBegun;
 use ledge_schemas::{CodecError, Epoch, LogId, NodeName, Seq, StreamId, codec};
 
 use super::Fresh;
+use crate::broken::{self, Bug};
 use crate::journal::{Draft, Txn};
 use crate::log::{Reader, Store, StoreError};
 use crate::sync::Answer;
@@ -100,6 +101,27 @@ pub fn begin_up<S: Store>(
     let begun = LogBegun { reason: reason.to_owned() };
     txn.append(&up, Draft::new("", &begun).map_err(failed)?)?;
     Ok(Answer::Done)
+}
+
+/// Trims `up` through the last run boundary that is proved, keeping at least `keep` events.
+/// Returns where the log now begins.
+pub fn trim_up<S: Store>(txn: &mut Txn<'_, S>, node: &NodeName, keep: u64) -> Result<Seq, StoreError> {
+    let up = StreamId::Up(node.clone());
+    let Some(head) = txn.head(&up) else { return Ok(Seq::ZERO) };
+    let marks = txn.local(WATERMARKS)?.and_then(|bytes| codec::decode::<Watermarks>(&bytes).ok());
+    let proved = marks.filter(|marks| marks.log_id == head.base.log_id).map_or(Seq::ZERO, |m| m.proved);
+    let proved = if broken::is(Bug::TrimUnproved) { head.tail } else { proved };
+    let wanted = Seq(head.tail.0.saturating_sub(keep)).min(proved);
+    // The boundary at or below the wanted seq: the run that holds the next event begins after it.
+    let boundary = match txn.run_at(&up, wanted.next())? {
+        Some(run) => Seq(run.first().0 - 1),
+        None => wanted,
+    };
+    if boundary <= head.base.seq {
+        return Ok(head.base.seq);
+    }
+    txn.trim(&up, boundary)?;
+    Ok(boundary)
 }
 
 /// Rows for the base of a new log: they belong to its position 0, whatever wrote them before.
