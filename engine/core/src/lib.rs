@@ -14,6 +14,7 @@
 pub mod base;
 pub mod broken;
 pub mod chain;
+pub mod desired;
 pub mod digest;
 pub mod frame;
 pub mod invariant;
