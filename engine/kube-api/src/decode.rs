@@ -5,7 +5,10 @@ use std::fmt;
 use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Number, Value};
 
-use crate::schema::prune::join;
+use crate::{
+    protobuf::{self, ProtobufError},
+    schema::{Schema, prune::join},
+};
 
 /// Most duplicate fields that are remembered of one body.
 const MAX_DUPLICATES: usize = 50;
@@ -19,6 +22,8 @@ pub(crate) enum Encoding {
     Json,
     /// `application/yaml`
     Yaml,
+    /// `application/vnd.kubernetes.protobuf`: what typed Go clients send for built-in kinds.
+    Protobuf,
 }
 
 /// A body that was read.
@@ -39,10 +44,13 @@ pub(crate) enum DecodeError {
     /// Not YAML.
     #[error("the body is not YAML: {0}")]
     Yaml(#[from] serde_yaml_ng::Error),
+    /// Not protobuf.
+    #[error(transparent)]
+    Protobuf(#[from] ProtobufError),
 }
 
-/// Reads `body`. YAML is one document.
-pub(crate) fn decode(body: &[u8], encoding: Encoding) -> Result<Decoded, DecodeError> {
+/// Reads `body`. YAML is one document; protobuf is a message of what `schema` describes.
+pub(crate) fn decode(body: &[u8], encoding: Encoding, schema: &Schema) -> Result<Decoded, DecodeError> {
     let mut duplicates = Vec::new();
     let seed = Node { at: "", depth: 0, duplicates: &mut duplicates };
     let value = match encoding {
@@ -53,6 +61,7 @@ pub(crate) fn decode(body: &[u8], encoding: Encoding) -> Result<Decoded, DecodeE
             value
         }
         Encoding::Yaml => seed.deserialize(serde_yaml_ng::Deserializer::from_slice(body))?,
+        Encoding::Protobuf => protobuf::decode(body, schema)?,
     };
     Ok(Decoded { value, duplicates })
 }
@@ -184,43 +193,48 @@ mod tests {
 
     use super::*;
 
+    fn read(body: &[u8], encoding: Encoding) -> Result<Decoded, DecodeError> {
+        decode(body, encoding, &Schema::anything())
+    }
+
     #[test]
     fn json_and_yaml_give_the_same_value() {
         let expected = json!({ "a": [1, -2, 1.5, true, null, "x"], "b": { "c": "d" } });
         let yaml = "a: [1, -2, 1.5, true, null, x]\nb:\n  c: d\n";
-        assert_eq!(decode(expected.to_string().as_bytes(), Encoding::Json).unwrap().value, expected);
-        assert_eq!(decode(yaml.as_bytes(), Encoding::Yaml).unwrap().value, expected);
+        assert_eq!(read(expected.to_string().as_bytes(), Encoding::Json).unwrap().value, expected);
+        assert_eq!(read(yaml.as_bytes(), Encoding::Yaml).unwrap().value, expected);
     }
 
     #[test]
     fn a_field_given_twice_is_named_and_the_last_one_counts() {
-        let decoded = decode(br#"{"a":[{"b":1,"b":2}],"c":1,"c":3}"#, Encoding::Json).unwrap();
+        let decoded = read(br#"{"a":[{"b":1,"b":2}],"c":1,"c":3}"#, Encoding::Json).unwrap();
         assert_eq!(decoded.duplicates, ["a[0].b", "c"]);
         assert_eq!(decoded.value, json!({ "a": [{ "b": 2 }], "c": 3 }));
     }
 
     #[test]
     fn yaml_keys_that_are_not_text_become_text() {
-        assert_eq!(decode(b"1: x\ntrue: y\n", Encoding::Yaml).unwrap().value, json!({ "1": "x", "true": "y" }));
+        assert_eq!(read(b"1: x\ntrue: y\n", Encoding::Yaml).unwrap().value, json!({ "1": "x", "true": "y" }));
     }
 
     #[test]
     fn endless_nesting_and_aliases_are_refused() {
-        assert!(decode("[".repeat(100_000).as_bytes(), Encoding::Json).is_err());
-        assert!(decode("[".repeat(10_000).as_bytes(), Encoding::Yaml).is_err());
+        assert!(read("[".repeat(100_000).as_bytes(), Encoding::Json).is_err());
+        assert!(read("[".repeat(10_000).as_bytes(), Encoding::Yaml).is_err());
         let mut bomb = "a0: &a0 [x,x,x,x,x,x,x,x,x,x]\n".to_owned();
         for n in 1..10 {
             let refs = vec![format!("*a{}", n - 1); 10].join(",");
             bomb.push_str(&format!("a{n}: &a{n} [{refs}]\n"));
         }
-        assert!(decode(bomb.as_bytes(), Encoding::Yaml).is_err());
+        assert!(read(bomb.as_bytes(), Encoding::Yaml).is_err());
     }
 
     proptest! {
         #[test]
         fn no_body_panics(body in proptest::collection::vec(any::<u8>(), 0..200)) {
-            let _ = decode(&body, Encoding::Json);
-            let _ = decode(&body, Encoding::Yaml);
+            let _ = read(&body, Encoding::Json);
+            let _ = read(&body, Encoding::Yaml);
+            let _ = read(&body, Encoding::Protobuf);
         }
     }
 }

@@ -11,7 +11,7 @@
 //!
 //! Behaves as kube-apiserver 1.32 does, so that manifests and scripts tried here work there.
 //!
-//! Absent on purpose: admission webhooks, conversion between versions, protobuf, RBAC objects (see [`auth::Authorizer`]),
+//! Absent on purpose: admission webhooks, conversion between versions, protobuf in answers, RBAC objects (see [`auth::Authorizer`]),
 //! `managedFields` and with them server-side apply (415), exec and other streams, and any knowledge of where objects are kept.
 
 pub mod api;
@@ -29,6 +29,7 @@ mod openapi;
 pub mod options;
 mod patch;
 mod path;
+mod protobuf;
 mod query;
 pub mod registry;
 mod respond;

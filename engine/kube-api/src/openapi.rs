@@ -12,6 +12,7 @@ use crate::{
     patch::{JSON_PATCH, MERGE_PATCH, STRATEGIC_PATCH},
     registry::{LIST_META, Registry, Resource},
     respond::{self, Output},
+    schema::PROTOBUF_NUMBER,
     status::ApiError,
 };
 
@@ -118,6 +119,9 @@ fn references(schema: &Value, found: &mut BTreeSet<String>) {
 fn point(schema: &mut Value, base: &str) {
     match schema {
         Value::Object(fields) => {
+            if fields.get(PROTOBUF_NUMBER).is_some_and(Value::is_number) {
+                fields.remove(PROTOBUF_NUMBER);
+            }
             if let Some(Value::String(target)) = fields.get("$ref") {
                 let target = target.replace("#/definitions/", base);
                 fields.remove("$ref");

@@ -134,12 +134,6 @@ impl ApiError {
         Self::new(403, "Forbidden", format!("{what} is forbidden: {why}")).with_details(details(resource, name))
     }
 
-    /// 403 on a path that is not a resource.
-    pub fn forbidden_path(user: &str, verb: &str, path: &str) -> Self {
-        Self::new(403, "Forbidden", format!("forbidden: User {user:?} cannot {verb} path {path:?}"))
-            .with_details(json!({}))
-    }
-
     /// 403: the namespace is being deleted.
     pub fn namespace_terminating(resource: &Resource, name: &str, namespace: &str) -> Self {
         let why = format!("unable to create new content in namespace {namespace} because it is being terminated");
@@ -191,15 +185,6 @@ impl ApiError {
         Self::conflict(resource, name, why)
     }
 
-    /// 409: fields are owned by other managers; one cause per field.
-    pub fn apply_conflict(message: String, causes: Vec<(String, String)>) -> Self {
-        let causes: Vec<Value> = causes
-            .into_iter()
-            .map(|(field, message)| json!({ "reason": "FieldManagerConflict", "message": message, "field": field }))
-            .collect();
-        Self::new(409, "Conflict", message).with_details(json!({ "causes": causes }))
-    }
-
     /// 410: the revision is gone.
     pub fn expired(message: impl Into<String>) -> Self {
         Self::new(410, "Expired", message)
@@ -248,12 +233,10 @@ impl ApiError {
         Self::invalid(&resource.id.group, &resource.kind, name, errors)
     }
 
-    /// 422: the patch can be read and not be applied.
-    pub fn unprocessable_patch(resource: &Resource, name: &str, why: &str) -> Self {
-        let mut details = details(resource, name);
-        details["causes"] = json!([{ "reason": "UnexpectedServerResponse", "message": why }]);
+    /// 422: the patch can be read and not be applied. As on a Kubernetes server, clients are not told more.
+    pub fn unprocessable_patch() -> Self {
         Self::new(422, "Invalid", "the server rejected our request due to an error in our request")
-            .with_details(details)
+            .with_details(json!({}))
     }
 
     /// 429: not now.

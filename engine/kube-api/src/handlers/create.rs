@@ -1,7 +1,7 @@
 //! `POST` to a collection.
 
 use axum::{http::StatusCode, response::Response};
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::{Call, intake, lifecycle, reply_object};
 use crate::{metadata, status::ApiError, store::{Expect, WriteError}};
@@ -38,5 +38,5 @@ pub(super) async fn store_new(call: &Call, object: Value, dry_run: bool) -> Resu
             Err(error) => return Err(ApiError::from_write(&error, resource, &name)),
         }
     }
-    Err(ApiError::already_exists(resource, json!(metadata::text(&object, "generateName")).as_str().unwrap_or_default()))
+    Err(ApiError::already_exists(resource, metadata::text(&object, "generateName")))
 }

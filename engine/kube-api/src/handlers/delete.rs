@@ -163,7 +163,7 @@ fn options(call: &Call) -> Result<DeleteOptions, ApiError> {
     let body = if call.body.is_empty() {
         json!({ "propagationPolicy": query.get("propagationPolicy"), "orphanDependents": query.optional_flag("orphanDependents") })
     } else {
-        let decoded = decode::decode(&call.body, intake::encoding(call)?);
+        let decoded = decode::decode(&call.body, intake::encoding(call)?, call.api.registry.delete_options());
         decoded.map_err(|error| ApiError::bad_request(error.to_string()))?.value
     };
     match body["dryRun"].as_array().map(Vec::as_slice).unwrap_or_default() {

@@ -23,6 +23,7 @@ pub(super) fn encoding(call: &Call) -> Result<Encoding, ApiError> {
     match call.content_type() {
         "" | "application/json" => Ok(Encoding::Json),
         "application/yaml" => Ok(Encoding::Yaml),
+        "application/vnd.kubernetes.protobuf" if call.resource.is_builtin() => Ok(Encoding::Protobuf),
         _ => Err(ApiError::unsupported_media_type(&respond::ACCEPTED)),
     }
 }
@@ -32,7 +33,7 @@ pub(super) fn take(call: &Call, options_kind: &str) -> Result<Taken, ApiError> {
     let validation = call.query.field_validation(options_kind)?;
     let resource = &call.resource;
     let decoded =
-        decode::decode(&call.body, encoding(call)?).map_err(|error| ApiError::bad_request(error.to_string()))?;
+        decode::decode(&call.body, encoding(call)?, &resource.schema).map_err(|error| ApiError::bad_request(error.to_string()))?;
     let mut object = decoded.value;
     if !object.is_object() {
         return Err(ApiError::bad_request("the body must be one object"));

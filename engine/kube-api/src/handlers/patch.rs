@@ -20,11 +20,14 @@ pub(super) async fn patch(call: &Call) -> Result<Response, ApiError> {
         let stored = stored.ok_or_else(|| ApiError::not_found(&call.resource, name))?;
         let before = respond::with_version(&stored.object, stored.revision);
         let mut new = patch.apply(&before, &call.resource.schema).map_err(|error| match error {
-            PatchError::Apply(why) => ApiError::unprocessable_patch(&call.resource, name, &why),
+            PatchError::Apply(why) => {
+                tracing::debug!(object = %call.key(name), %why, "patch does not fit");
+                ApiError::unprocessable_patch()
+            }
             other => ApiError::bad_request(other.to_string()),
         })?;
         if !new.is_object() {
-            return Err(ApiError::unprocessable_patch(&call.resource, name, "the object must stay an object"));
+            return Err(ApiError::unprocessable_patch());
         }
         for field in ["apiVersion", "kind"] {
             if new[field] != before[field] {

@@ -15,7 +15,10 @@ pub use crd::CrdError;
 pub(crate) use rules::NAMESPACE_FINALIZER;
 pub use resource::{Column, Hooks, NameRule, Resource, Source, TypeSystem};
 
-use crate::{schema::SchemaError, store::ResourceId};
+use crate::{
+    schema::{Schema, SchemaError},
+    store::ResourceId,
+};
 
 /// Schemas of built-in kinds and of the metadata that all kinds share.
 const DEFINITIONS: &str = include_str!("../../crds/core-v1.json");
@@ -25,6 +28,8 @@ const DEVICE_STATUSES: &str = include_str!("../../crds/devicestatuses.yaml");
 
 /// Name of the schema of object metadata.
 pub(crate) const OBJECT_META: &str = "io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta";
+/// Name of the schema of the body of a deletion.
+const DELETE_OPTIONS: &str = "io.k8s.apimachinery.pkg.apis.meta.v1.DeleteOptions";
 /// Name of the schema of list metadata.
 pub(crate) const LIST_META: &str = "io.k8s.apimachinery.pkg.apis.meta.v1.ListMeta";
 
@@ -52,13 +57,17 @@ pub enum RegistryError {
 pub struct Registry {
     resources: Vec<Arc<Resource>>,
     definitions: Value,
+    delete_options: Schema,
 }
 
 impl Registry {
     /// No resources; only the definitions that schemas refer to.
     pub fn empty() -> Result<Self, RegistryError> {
         let file: Value = serde_json::from_str(DEFINITIONS).map_err(RegistryError::Definitions)?;
-        Ok(Self { resources: Vec::new(), definitions: file["definitions"].clone() })
+        let definitions = file["definitions"].clone();
+        let delete_options = Schema::compile(&definitions[DELETE_OPTIONS], &definitions)
+            .map_err(|source| RegistryError::Schema { resource: DELETE_OPTIONS.to_owned(), source })?;
+        Ok(Self { resources: Vec::new(), definitions, delete_options })
     }
 
     /// v1 Namespace, Node and ConfigMap; `devices.kubeedge.io/v1beta1` Device, DeviceModel and DeviceStatus.
@@ -119,6 +128,11 @@ impl Registry {
             }
         }
         pairs
+    }
+
+    /// Schema of the body of a deletion.
+    pub(crate) fn delete_options(&self) -> &Schema {
+        &self.delete_options
     }
 
     /// Schemas by name that the resources' schemas refer to as `#/definitions/NAME`.

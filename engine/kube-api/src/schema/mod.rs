@@ -14,6 +14,9 @@ use serde_json::Value;
 /// Deepest nesting of a schema; deeper is an error, so that definitions that refer to themselves end.
 const MAX_DEPTH: usize = 64;
 
+/// Our extension: the number of a field in protobuf messages. Not published.
+pub(crate) const PROTOBUF_NUMBER: &str = "x-protobuf-number";
+
 /// JSON type that a schema asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Type {
@@ -107,6 +110,8 @@ pub struct Schema {
     pub atomic_map: bool,
     /// `x-kubernetes-patch-strategy` and `-merge-key`
     pub patch: PatchStrategy,
+    /// Number of the field in protobuf messages of built-in kinds.
+    pub number: Option<u64>,
 }
 
 /// Why a schema cannot be used.
@@ -211,6 +216,7 @@ fn read_extensions(raw: &Value, schema: &mut Schema) {
         Some("map") => schema.list_type = ListType::Map(texts(raw, "x-kubernetes-list-map-keys")),
         _ => {}
     }
+    schema.number = raw.get(PROTOBUF_NUMBER).and_then(Value::as_u64).or(schema.number);
     if let Some(strategy) = text(raw, "x-kubernetes-patch-strategy") {
         let merge = strategy.split(',').any(|one| one == "merge");
         schema.patch = PatchStrategy { merge, key: text(raw, "x-kubernetes-patch-merge-key") };
