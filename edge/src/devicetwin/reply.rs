@@ -58,19 +58,14 @@ pub fn property(property: &Property) -> Value {
 /// after an update, and whenever the cloud's wishes for the device changed.
 #[must_use]
 pub fn delta(device: &Device, now: &Now) -> Option<Reply> {
-    let mut wanted = Map::new();
-    let mut differing = Map::new();
-    for (name, of) in &device.properties {
-        if of.expected().is_some_and(|expected| !expected.value.is_empty()) {
-            wanted.insert(name.clone(), property(of));
-        }
-        if let Some(value) = of.pending() {
-            differing.insert(name.clone(), json!(value));
-        }
-    }
+    let differing = device.properties.iter().filter_map(|(name, of)| Some((name, of.pending()?)));
+    let differing: Map<_, _> = differing.map(|(name, wanted)| (name.clone(), json!(wanted))).collect();
     if differing.is_empty() {
         return None;
     }
+    let is_wanted = |of: &Property| of.expected().is_some_and(|expected| !expected.value.is_empty());
+    let wanted = device.properties.iter().filter(|(_, of)| is_wanted(of));
+    let wanted: Map<_, _> = wanted.map(|(name, of)| (name.clone(), property(of))).collect();
     let payload = json!({"event_id": now.fresh_id, "timestamp": now.ms, "twin": wanted, "delta": differing});
     Some(Reply::new(topic::delta(&device.name), &payload))
 }

@@ -131,7 +131,7 @@ impl Edge {
 
     /// Decides an update and appends its event, if it is taken.
     fn update(&mut self, device: &str, payload: &[u8]) -> Result<update::Accepted, Rejected> {
-        let accepted = update::decide(&name(device), self.device(device).as_ref(), payload, &self.now())?;
+        let accepted = update::decide(&name(device), self.device(device).as_mut(), payload, &self.now())?;
         if let Some(event) = &accepted.event {
             self.append(device, event);
         }

@@ -24,15 +24,17 @@ pub struct Accepted {
     pub document: Option<Reply>,
     /// What the device is still to change.
     pub delta: Option<Reply>,
-    /// The device with the event applied, for whoever decides the next update before the rows are
-    /// there. The seq of a property that changed is zero until it is loaded again.
-    pub after: Device,
 }
 
 /// Decides a message on `D/twin/update`. `device` is `None` if this node has no such device.
+///
+/// When it is taken, `device` is left as it will be once the event is applied, so that the next
+/// update can be decided before the rows are there; only the seqs of its changed properties are zero
+/// until it is loaded again. When it is refused, `device` is as it was. Whoever keeps devices drops
+/// one when an append of it fails and when `down` changed it.
 pub fn decide(
     name: &DeviceName,
-    device: Option<&Device>,
+    device: Option<&mut Device>,
     payload: &[u8],
     now: &Now,
 ) -> Result<Accepted, Rejected> {
@@ -45,7 +47,7 @@ pub fn decide(
 /// Decides an update that has been read: a message's, or a driver's report.
 pub fn apply(
     name: &DeviceName,
-    device: Option<&Device>,
+    device: Option<&mut Device>,
     update: &Update,
     now: &Now,
 ) -> Result<Accepted, Rejected> {
@@ -60,7 +62,7 @@ fn rejected(name: &DeviceName, event_id: &str, now: &Now, rejection: Rejection) 
     Rejected::new(Ask::TwinUpdate.result_topic(name), event_id, now, rejection)
 }
 
-fn accept(device: &Device, update: &Update, now: &Now) -> Result<Accepted, Rejection> {
+fn accept(device: &mut Device, update: &Update, now: &Now) -> Result<Accepted, Rejection> {
     let timestamp_ms = update.head.timestamp_ms.unwrap_or(now.ms);
     let mut changes = BTreeMap::new();
     for (name, patch) in &update.twin {
@@ -75,26 +77,32 @@ fn accept(device: &Device, update: &Update, now: &Now) -> Result<Accepted, Rejec
     if count > PROPERTIES {
         return Err(Rejection::TooMany { count, limit: PROPERTIES });
     }
-    let after = after(device, &changes, now);
-    let event_id = &update.head.event_id;
-    let changed = |twin: Map<String, Value>, topic: String| {
-        let payload = json!({"event_id": event_id, "timestamp": now.ms, "twin": twin});
+    let mut document: Vec<_> = changes.keys().map(|name| (*name, shown(device, name), Value::Null)).collect();
+    become_changed(device, &changes, now);
+    for (name, _, current) in &mut document {
+        *current = shown(device, name);
+    }
+    let answer = |topic: String, twin: Map<String, Value>| {
+        let payload = json!({"event_id": update.head.event_id, "timestamp": now.ms, "twin": twin});
         Reply::new(topic, &payload)
     };
-    let result =
-        changes.iter().map(|(name, change)| ((*name).to_owned(), set(change, after.properties.get(*name))));
-    let result = changed(result.collect(), Ask::TwinUpdate.result_topic(&device.name));
-    let shown =
-        |device: &Device, name: &str| device.properties.get(name).map_or(Value::Null, reply::property);
-    let document = changes.keys().map(|name| {
-        ((*name).to_owned(), json!({"last": shown(device, name), "current": shown(&after, name)}))
-    });
-    let document = (!changes.is_empty()).then(|| changed(document.collect(), topic::document(&device.name)));
-    let delta = reply::delta(&after, now);
-    let changes: Vec<_> =
-        changes.into_iter().map(|(name, change)| PropertyChange { name: name.to_owned(), change }).collect();
-    let event = (!changes.is_empty()).then(|| TwinChanged { event_id: event_id.clone(), changes });
-    Ok(Accepted { event, result, document, delta, after })
+    let result = changes.iter().map(|(name, change)| ((*name).to_owned(), set(change, device, name)));
+    let result = answer(Ask::TwinUpdate.result_topic(&device.name), result.collect());
+    let delta = reply::delta(device, now);
+    if changes.is_empty() {
+        return Ok(Accepted { event: None, result, document: None, delta });
+    }
+    let document = document
+        .into_iter()
+        .map(|(name, last, current)| (name.to_owned(), json!({"last": last, "current": current})));
+    let document = Some(answer(topic::document(&device.name), document.collect()));
+    let changes = changes.into_iter().map(|(name, change)| PropertyChange { name: name.to_owned(), change });
+    let event = Some(TwinChanged { event_id: update.head.event_id.clone(), changes: changes.collect() });
+    Ok(Accepted { event, result, document, delta })
+}
+
+fn shown(device: &Device, property: &str) -> Value {
+    device.properties.get(property).map_or(Value::Null, reply::property)
 }
 
 /// What becomes of one property; `None` if nothing does.
@@ -133,9 +141,8 @@ fn change(
     }))
 }
 
-/// The device as the view will have it once the event is applied.
-fn after(device: &Device, changes: &BTreeMap<&str, Change>, now: &Now) -> Device {
-    let mut device = device.clone();
+/// Makes the device what the view will make of it when the event is applied.
+fn become_changed(device: &mut Device, changes: &BTreeMap<&str, Change>, now: &Now) {
     for (name, change) in changes {
         let property: &mut Property = device.properties.entry((*name).to_owned()).or_default();
         let old = property.reported.take();
@@ -143,12 +150,12 @@ fn after(device: &Device, changes: &BTreeMap<&str, Change>, now: &Now) -> Device
         // Its seq is given by the append; nothing that is shown depends on it.
         property.reported = row.map(|row| Reported { at: Seq::ZERO, row }).or(old);
     }
-    device
 }
 
 /// What a change set, as `result` shows it.
-fn set(change: &Change, after: Option<&Property>) -> Value {
-    let (Change::Set { expected, actual, .. }, Some(row)) = (change, after.and_then(Property::live)) else {
+fn set(change: &Change, device: &Device, property: &str) -> Value {
+    let row = device.properties.get(property).and_then(Property::live);
+    let (Change::Set { expected, actual, .. }, Some(row)) = (change, row) else {
         return Value::Null;
     };
     let mut shown = Map::new();

@@ -282,7 +282,7 @@ fn a_drivers_observed_desired_value_is_the_local_expected_one() {
     let patch = Patch { expected: Some("40".into()), actual: Some("38".into()), ..Patch::default() };
     let twin = [("speed".to_owned(), Some(patch))].into();
     let report = Update::new(Head::default(), twin).unwrap();
-    let accepted = update::apply(&name(PUMP), edge.device(PUMP).as_ref(), &report, &edge.now()).unwrap();
+    let accepted = update::apply(&name(PUMP), edge.device(PUMP).as_mut(), &report, &edge.now()).unwrap();
     edge.append(PUMP, &accepted.event.unwrap());
     let row = stored(&edge, "speed").unwrap();
     assert_eq!((row.expected.unwrap().value.as_str(), row.actual.unwrap().value.as_str()), ("40", "38"));
@@ -312,12 +312,23 @@ fn the_device_after_an_update_is_what_the_rows_give() {
     let mut edge = Edge::with_pump();
     edge.given(PUMP, &[("speed", "40")]);
     edge.twin(json!({"speed": {"actual": {"value": "1"}}, "x": {}})).unwrap();
-    let accepted = edge.twin(json!({"speed": {"expected": {"value": "2"}}, "x": null, "new": {}})).unwrap();
+    let mut kept = edge.device(PUMP).unwrap();
+    for twin in [
+        json!({"speed": {"expected": {"value": "2"}}, "x": null, "new": {}}),
+        json!({"speed": null, "x": {}, "new": {"actual": {"value": "3"}, "optional": false}}),
+    ] {
+        let payload = bytes(&json!({ "twin": twin }));
+        let accepted = update::decide(&name(PUMP), Some(&mut kept), &payload, &edge.now()).unwrap();
+        edge.append(PUMP, &accepted.event.unwrap());
+    }
     let mut loaded = edge.device(PUMP).unwrap();
     for reported in loaded.properties.values_mut().filter_map(|p| p.reported.as_mut()) {
         reported.at = ledge_schemas::Seq::ZERO;
     }
-    assert_eq!(accepted.after, loaded);
+    assert_eq!(kept, loaded);
+    let refused = br#"{"twin":{"a":{},"speed":{},"unknown":null}}"#;
+    assert!(update::decide(&name(PUMP), Some(&mut kept), refused, &edge.now()).is_err());
+    assert_eq!(kept, loaded, "a refusal leaves it as it was");
 }
 
 /// A slow, obvious twin: per property the two values and whether it is there.
