@@ -45,7 +45,9 @@ impl Api {
     pub(crate) fn keep(&self, resource: &ResourceId, namespace: Option<&str>, listing: &Arc<Listing>) {
         let mut snapshots = self.snapshots.lock().unwrap_or_else(PoisonError::into_inner);
         let same = |s: &Snapshot| {
-            s.listing.revision == listing.revision && s.resource == *resource && s.namespace.as_deref() == namespace
+            s.listing.revision == listing.revision
+                && s.resource == *resource
+                && s.namespace.as_deref() == namespace
         };
         if snapshots.iter().any(same) {
             return;
@@ -58,7 +60,12 @@ impl Api {
     }
 
     /// The list as it was at exactly `revision`, if it is still kept.
-    pub(crate) fn kept(&self, resource: &ResourceId, namespace: Option<&str>, revision: u64) -> Option<Arc<Listing>> {
+    pub(crate) fn kept(
+        &self,
+        resource: &ResourceId,
+        namespace: Option<&str>,
+        revision: u64,
+    ) -> Option<Arc<Listing>> {
         let snapshots = self.snapshots.lock().unwrap_or_else(PoisonError::into_inner);
         let found = snapshots.iter().find(|s| {
             s.listing.revision == revision && s.resource == *resource && s.namespace.as_deref() == namespace

@@ -16,11 +16,16 @@ const VERBS: [&str; 8] = ["create", "delete", "deletecollection", "get", "list",
 
 /// `/`
 pub(crate) fn paths(registry: &Registry) -> Value {
-    let mut paths: Vec<String> = ["/api", "/apis", "/healthz", "/livez", "/openapi/v2", "/openapi/v3", "/readyz", "/version"]
-        .map(str::to_owned)
-        .to_vec();
+    let mut paths: Vec<String> =
+        ["/api", "/apis", "/healthz", "/livez", "/openapi/v2", "/openapi/v3", "/readyz", "/version"]
+            .map(str::to_owned)
+            .to_vec();
     for (group, version) in registry.group_versions() {
-        paths.push(if group.is_empty() { format!("/api/{version}") } else { format!("/apis/{group}/{version}") });
+        paths.push(if group.is_empty() {
+            format!("/api/{version}")
+        } else {
+            format!("/apis/{group}/{version}")
+        });
     }
     paths.sort();
     json!({ "paths": paths })
@@ -52,7 +57,11 @@ pub(crate) fn groups(registry: &Registry, headers: &HeaderMap) -> Result<Respons
         return Ok(aggregated_reply(registry, version, |group| !group.is_empty()));
     }
     Output::negotiate(headers)?;
-    let groups: Vec<Value> = group_names(registry).into_iter().filter(|name| !name.is_empty()).map(|name| group_body(registry, name)).collect();
+    let groups: Vec<Value> = group_names(registry)
+        .into_iter()
+        .filter(|name| !name.is_empty())
+        .map(|name| group_body(registry, name))
+        .collect();
     let body = json!({ "kind": "APIGroupList", "apiVersion": "v1", "groups": groups });
     Ok(respond::reply(StatusCode::OK, Output::JSON, &body, &[]))
 }
@@ -91,11 +100,16 @@ pub(crate) fn resources(registry: &Registry, group: &str, version: &str) -> Opti
         }
     }
     let group_version = group_version(group, version);
-    Some(json!({ "kind": "APIResourceList", "apiVersion": "v1", "groupVersion": group_version, "resources": resources }))
+    Some(
+        json!({ "kind": "APIResourceList", "apiVersion": "v1", "groupVersion": group_version, "resources": resources }),
+    )
 }
 
 fn of<'a>(registry: &'a Registry, group: &'a str, version: &'a str) -> impl Iterator<Item = &'a Resource> {
-    registry.resources().map(AsRef::as_ref).filter(move |r: &&Resource| r.id.group == group && r.version == version)
+    registry
+        .resources()
+        .map(AsRef::as_ref)
+        .filter(move |r: &&Resource| r.id.group == group && r.version == version)
 }
 
 fn verbs(resource: &Resource) -> Vec<&'static str> {
@@ -129,7 +143,12 @@ fn group_names(registry: &Registry) -> Vec<&str> {
 }
 
 fn versions<'a>(registry: &'a Registry, group: &str) -> Vec<&'a str> {
-    registry.group_versions().into_iter().filter(|(name, _)| *name == group).map(|(_, version)| version).collect()
+    registry
+        .group_versions()
+        .into_iter()
+        .filter(|(name, _)| *name == group)
+        .map(|(_, version)| version)
+        .collect()
 }
 
 fn group_body(registry: &Registry, name: &str) -> Value {
@@ -159,7 +178,11 @@ fn aggregated(headers: &HeaderMap) -> Option<&'static str> {
 }
 
 fn aggregated_reply(registry: &Registry, version: &'static str, wanted: impl Fn(&str) -> bool) -> Response {
-    let items: Vec<Value> = group_names(registry).into_iter().filter(|name| wanted(name)).map(|name| aggregated_group(registry, name)).collect();
+    let items: Vec<Value> = group_names(registry)
+        .into_iter()
+        .filter(|name| wanted(name))
+        .map(|name| aggregated_group(registry, name))
+        .collect();
     let body = json!({ "kind": "APIGroupDiscoveryList", "apiVersion": format!("apidiscovery.k8s.io/{version}"), "metadata": {}, "items": items });
     let mut response = respond::reply(StatusCode::OK, Output::JSON, &body, &[]);
     let media_type = format!("application/json;g=apidiscovery.k8s.io;v={version};as=APIGroupDiscoveryList");

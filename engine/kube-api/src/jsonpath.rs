@@ -70,7 +70,11 @@ fn first<'a>(value: &'a Value, steps: &[Step]) -> Option<&'a Value> {
         Step::Field(name) => first(value.get(name)?, rest),
         Step::Index(index) => {
             let items = value.as_array()?;
-            let at = if *index < 0 { items.len().checked_add_signed(isize::try_from(*index).ok()?)? } else { usize::try_from(*index).ok()? };
+            let at = if *index < 0 {
+                items.len().checked_add_signed(isize::try_from(*index).ok()?)?
+            } else {
+                usize::try_from(*index).ok()?
+            };
             first(items.get(at)?, rest)
         }
         Step::All => match value {
@@ -82,7 +86,7 @@ fn first<'a>(value: &'a Value, steps: &[Step]) -> Option<&'a Value> {
             let found = field.iter().try_fold(item, |at, name| at.get(name))?;
             let same = match found {
                 Value::String(text) => text == equals,
-                other => other.to_string() == *equals,
+                other => serde_json::from_str::<Value>(equals).is_ok_and(|wanted| wanted == *other),
             };
             if same { first(item, rest) } else { None }
         }),
@@ -151,7 +155,8 @@ mod tests {
 
     #[track_caller]
     fn check(path: &str, expected: Option<Value>) {
-        let object = json!({ "a": { "b.c": 1, "d": [ { "type": "X", "v": "x" }, { "type": "Ready", "v": "yes" } ] } });
+        let object =
+            json!({ "a": { "b.c": 1, "d": [ { "type": "X", "v": "x" }, { "type": "Ready", "v": "yes" } ] } });
         assert_eq!(JsonPath::parse(path).unwrap().first(&object), expected.as_ref(), "{path}");
     }
 

@@ -59,7 +59,8 @@ pub(crate) fn generated_name(prefix: &str, seed: &str) -> String {
     }
     let digits: Vec<u8> = seed.bytes().filter(u8::is_ascii_hexdigit).collect();
     let suffix = (0..SUFFIX_LENGTH).map(|n| {
-        let pair = digits.iter().skip(n * 2).take(2).fold(0usize, |sum, digit| sum * 131 + usize::from(*digit));
+        let pair =
+            digits.iter().skip(n * 2).take(2).fold(0usize, |sum, digit| sum * 131 + usize::from(*digit));
         char::from(SUFFIX_LETTERS[pair % SUFFIX_LETTERS.len()])
     });
     prefix[..end].chars().chain(suffix).collect()

@@ -83,7 +83,11 @@ mod tests {
         assert_eq!(subdomain_error("edge.1"), None);
         assert!(subdomain_error("Edge").is_some() && subdomain_error("a..b").is_some());
         assert_eq!(label_key_error("example.com/My_key.1"), None);
-        assert!(label_key_error("/x").is_some() && label_key_error("a/b/c").is_some() && label_key_error("a/").is_some());
+        assert!(
+            label_key_error("/x").is_some()
+                && label_key_error("a/b/c").is_some()
+                && label_key_error("a/").is_some()
+        );
         assert_eq!(label_value_error(""), None);
         assert!(label_value_error("a b").is_some() && label_value_error(&"a".repeat(64)).is_some());
     }

@@ -30,7 +30,8 @@ pub(crate) fn v3_index(registry: &Registry) -> Value {
 
 /// `/openapi/v3/api/v1` and `/openapi/v3/apis/GROUP/VERSION`.
 pub(crate) fn v3(registry: &Registry, path: &str, server_version: &str) -> Option<Value> {
-    let (group, version) = registry.group_versions().into_iter().find(|(g, v)| document_path(g, v) == path)?;
+    let (group, version) =
+        registry.group_versions().into_iter().find(|(g, v)| document_path(g, v) == path)?;
     let served: Vec<&Resource> = registry
         .resources()
         .map(AsRef::as_ref)
@@ -49,7 +50,11 @@ pub(crate) fn v3(registry: &Registry, path: &str, server_version: &str) -> Optio
 }
 
 /// `/openapi/v2` as JSON; clients that want protobuf get 406 and read version 3.
-pub(crate) fn v2(registry: &Registry, server_version: &str, headers: &HeaderMap) -> Result<Response, ApiError> {
+pub(crate) fn v2(
+    registry: &Registry,
+    server_version: &str,
+    headers: &HeaderMap,
+) -> Result<Response, ApiError> {
     Output::negotiate(headers)?;
     let served: Vec<&Resource> = registry.resources().map(AsRef::as_ref).collect();
     let mut paths = Map::new();
@@ -183,7 +188,11 @@ fn write_parameters(method: &str) -> Vec<(&'static str, &'static str)> {
 }
 
 fn patch_types(resource: &Resource) -> Vec<&'static str> {
-    if resource.is_builtin() { vec![JSON_PATCH, MERGE_PATCH, STRATEGIC_PATCH] } else { vec![JSON_PATCH, MERGE_PATCH] }
+    if resource.is_builtin() {
+        vec![JSON_PATCH, MERGE_PATCH, STRATEGIC_PATCH]
+    } else {
+        vec![JSON_PATCH, MERGE_PATCH]
+    }
 }
 
 fn version3_operation(resource: &Resource, method: &str, action: &str) -> Value {
@@ -200,11 +209,13 @@ fn version3_operation(resource: &Resource, method: &str, action: &str) -> Value 
     match method {
         "patch" => {
             let any = json!({ "schema": { "type": "object" } });
-            let content: Map<String, Value> = patch_types(resource).into_iter().map(|one| (one.to_owned(), any.clone())).collect();
+            let content: Map<String, Value> =
+                patch_types(resource).into_iter().map(|one| (one.to_owned(), any.clone())).collect();
             operation["requestBody"] = json!({ "required": true, "content": content });
         }
         "post" | "put" => {
-            operation["requestBody"] = json!({ "required": true, "content": { "*/*": { "schema": schema } } });
+            operation["requestBody"] =
+                json!({ "required": true, "content": { "*/*": { "schema": schema } } });
         }
         _ => {}
     }

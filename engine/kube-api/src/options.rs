@@ -3,6 +3,7 @@
 use std::{fmt, sync::Arc, time::Duration};
 
 use jiff::Timestamp;
+use tokio_util::sync::CancellationToken;
 
 use crate::auth::{Authorizer, MastersOnly};
 
@@ -28,6 +29,8 @@ pub struct Options {
     pub bookmark_interval: Duration,
     /// How long a watcher may leave events unread before its watch is closed. Default 30 seconds.
     pub watch_write_timeout: Duration,
+    /// Ends all watches when cancelled; give it the token that stops `serve`, so that a stop need not cut them.
+    pub stop: CancellationToken,
 }
 
 impl Options {
@@ -45,6 +48,7 @@ impl Options {
             watch_timeout: Duration::from_secs(30 * 60),
             bookmark_interval: Duration::from_secs(60),
             watch_write_timeout: Duration::from_secs(30),
+            stop: CancellationToken::new(),
         }
     }
 

@@ -22,7 +22,8 @@ pub(crate) struct ResourcePath {
 impl ResourcePath {
     /// Reads a path; `None` if it names no resource.
     pub(crate) fn parse(path: &str) -> Option<Self> {
-        let segments: Vec<String> = path.split('/').filter(|s| !s.is_empty()).map(decode).collect::<Option<_>>()?;
+        let segments: Vec<String> =
+            path.split('/').filter(|s| !s.is_empty()).map(decode).collect::<Option<_>>()?;
         let mut parts = segments.into_iter();
         let group = match parts.next()?.as_str() {
             "api" => String::new(),
@@ -81,7 +82,13 @@ mod tests {
     fn check(path: &str, expected: Option<Parts<'_>>) {
         let found = ResourcePath::parse(path);
         let parts = found.as_ref().map(|p| {
-            (p.group.as_str(), p.namespace.as_deref(), p.plural.as_str(), p.name.as_deref(), p.subresource.as_deref())
+            (
+                p.group.as_str(),
+                p.namespace.as_deref(),
+                p.plural.as_str(),
+                p.name.as_deref(),
+                p.subresource.as_deref(),
+            )
         });
         assert_eq!(parts, expected, "{path}");
     }

@@ -60,7 +60,8 @@ pub(crate) fn decode(body: &[u8], schema: &Schema) -> Result<Value, ProtobufErro
 fn message(mut bytes: &[u8], schema: &Schema) -> Result<Map<String, Value>, ProtobufError> {
     let mut object = Map::new();
     while let Some((number, wire)) = field(&mut bytes)? {
-        let Some((name, inner)) = schema.properties.iter().find(|(_, inner)| inner.number == Some(number)) else {
+        let Some((name, inner)) = schema.properties.iter().find(|(_, inner)| inner.number == Some(number))
+        else {
             continue;
         };
         match (inner.kind, inner.items.as_deref(), inner.additional.as_deref()) {
@@ -72,7 +73,8 @@ fn message(mut bytes: &[u8], schema: &Schema) -> Result<Map<String, Value>, Prot
             }
             (Some(Type::Object), _, Some(entry)) => {
                 let (key, element) = map_entry(number, wire, entry)?;
-                if let Some(fields) = object.entry(name.clone()).or_insert_with(|| json!({})).as_object_mut() {
+                if let Some(fields) = object.entry(name.clone()).or_insert_with(|| json!({})).as_object_mut()
+                {
                     fields.insert(key, element);
                 }
             }
@@ -203,9 +205,23 @@ mod tests {
 
     #[test]
     fn a_config_map_is_read() {
-        let meta = [part(1, b"settings"), part(3, b""), part(8, b""), part(11, &[part(1, b"k"), part(2, b"v")].concat())].concat();
-        let raw = [part(1, &meta), part(2, &[part(1, b"a"), part(2, b"b")].concat()), part(3, &[part(1, b"x"), part(2, &[1, 2])].concat()), vec![32, 1]].concat();
-        let body = [MAGIC.to_vec(), part(1, &[part(1, b"v1"), part(2, b"ConfigMap")].concat()), part(2, &raw)].concat();
+        let meta = [
+            part(1, b"settings"),
+            part(3, b""),
+            part(8, b""),
+            part(11, &[part(1, b"k"), part(2, b"v")].concat()),
+        ]
+        .concat();
+        let raw = [
+            part(1, &meta),
+            part(2, &[part(1, b"a"), part(2, b"b")].concat()),
+            part(3, &[part(1, b"x"), part(2, &[1, 2])].concat()),
+            vec![32, 1],
+        ]
+        .concat();
+        let body =
+            [MAGIC.to_vec(), part(1, &[part(1, b"v1"), part(2, b"ConfigMap")].concat()), part(2, &raw)]
+                .concat();
         let expected = json!({ "apiVersion": "v1", "kind": "ConfigMap", "metadata": { "name": "settings", "labels": { "k": "v" } },
             "data": { "a": "b" }, "binaryData": { "x": "AQI=" }, "immutable": true });
         assert_eq!(read(&body, "configmaps").unwrap(), expected);
@@ -214,7 +230,11 @@ mod tests {
     #[test]
     fn damaged_messages_are_refused() {
         assert!(matches!(read(b"{}", "configmaps"), Err(ProtobufError::Magic)));
-        for damaged in [&b"k8s\0\x12\xff"[..], b"k8s\0\x12\x02\x0a\x7f", b"k8s\0\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01"] {
+        for damaged in [
+            &b"k8s\0\x12\xff"[..],
+            b"k8s\0\x12\x02\x0a\x7f",
+            b"k8s\0\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01",
+        ] {
             assert!(read(damaged, "configmaps").is_err());
         }
     }

@@ -39,7 +39,8 @@ pub(crate) struct Output {
 
 impl Output {
     /// JSON as it is.
-    pub(crate) const JSON: Self = Self { form: Form::Whole, yaml: false, pretty: false, include: IncludeObject::Metadata };
+    pub(crate) const JSON: Self =
+        Self { form: Form::Whole, yaml: false, pretty: false, include: IncludeObject::Metadata };
 
     /// The first of the accepted types that there is; 406 when there is none.
     pub(crate) fn negotiate(headers: &HeaderMap) -> Result<Self, ApiError> {
@@ -52,13 +53,16 @@ impl Output {
                 "application/yaml" => true,
                 _ => continue,
             };
-            let parameter = |name: &str| parameters.iter().find(|(key, _)| *key == name).map(|(_, value)| *value);
+            let parameter =
+                |name: &str| parameters.iter().find(|(key, _)| *key == name).map(|(_, value)| *value);
             let form = match (parameter("as"), parameter("g"), parameter("v")) {
                 (None, ..) => Form::Whole,
                 (Some("Table"), Some("meta.k8s.io"), Some("v1" | "v1beta1")) => Form::Table,
-                (Some("PartialObjectMetadata" | "PartialObjectMetadataList"), Some("meta.k8s.io"), Some("v1" | "v1beta1")) => {
-                    Form::Partial
-                }
+                (
+                    Some("PartialObjectMetadata" | "PartialObjectMetadataList"),
+                    Some("meta.k8s.io"),
+                    Some("v1" | "v1beta1"),
+                ) => Form::Partial,
                 _ => continue,
             };
             return Ok(Self { form, yaml, ..Self::JSON });
@@ -81,7 +85,12 @@ pub(crate) fn split(clause: &str) -> (&str, Vec<(&str, &str)>) {
 }
 
 /// A response with a body; JSON unless the client wanted YAML.
-pub(crate) fn reply(status: StatusCode, output: Output, body: &impl Serialize, warnings: &[String]) -> Response {
+pub(crate) fn reply(
+    status: StatusCode,
+    output: Output,
+    body: &impl Serialize,
+    warnings: &[String],
+) -> Response {
     let encoded = if output.yaml {
         serde_yaml_ng::to_string(body).map(String::into_bytes).map_err(|error| error.to_string())
     } else if output.pretty {

@@ -32,7 +32,12 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 ///
 /// `tls` decides which client certificates are accepted; a verified one becomes the request's [`Identity`]. Only HTTP/1.1
 /// is spoken, so `tls` must not offer another protocol.
-pub async fn serve(listener: TcpListener, tls: rustls::ServerConfig, router: Router, stop: CancellationToken) {
+pub async fn serve(
+    listener: TcpListener,
+    tls: rustls::ServerConfig,
+    router: Router,
+    stop: CancellationToken,
+) {
     let acceptor = TlsAcceptor::from(Arc::new(tls));
     let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
     let connections = TaskTracker::new();
@@ -77,7 +82,8 @@ async fn connection(
 }
 
 async fn talk(stream: TcpStream, acceptor: TlsAcceptor, router: Router, stop: CancellationToken) {
-    let refused = |reason: &'static str| metrics::counter!(names::CONNECTIONS_REFUSED, "reason" => reason).increment(1);
+    let refused =
+        |reason: &'static str| metrics::counter!(names::CONNECTIONS_REFUSED, "reason" => reason).increment(1);
     // Small events of watches must not wait for more.
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "connection is gone");
@@ -124,6 +130,7 @@ fn identity(certificate: &CertificateDer<'_>) -> Option<Identity> {
     let (_, certificate) = X509Certificate::from_der(certificate).ok()?;
     let subject = certificate.subject();
     let user = subject.iter_common_name().next()?.as_str().ok()?.to_owned();
-    let groups = subject.iter_organization().filter_map(|name| name.as_str().ok()).map(str::to_owned).collect();
+    let groups =
+        subject.iter_organization().filter_map(|name| name.as_str().ok()).map(str::to_owned).collect();
     Some(Identity { user, groups })
 }

@@ -42,7 +42,8 @@ impl FieldError {
 
     /// The value must be present; `why` may be empty.
     pub fn required(field: impl Into<String>, why: &str) -> Self {
-        let message = if why.is_empty() { "Required value".to_owned() } else { format!("Required value: {why}") };
+        let message =
+            if why.is_empty() { "Required value".to_owned() } else { format!("Required value: {why}") };
         Self::new(field, "FieldValueRequired", message)
     }
 
@@ -131,12 +132,14 @@ impl ApiError {
     pub fn forbidden(resource: &Resource, name: &str, why: &str) -> Self {
         let id = &resource.id;
         let what = if name.is_empty() { id.to_string() } else { format!("{id} {name:?}") };
-        Self::new(403, "Forbidden", format!("{what} is forbidden: {why}")).with_details(details(resource, name))
+        Self::new(403, "Forbidden", format!("{what} is forbidden: {why}"))
+            .with_details(details(resource, name))
     }
 
     /// 403: the namespace is being deleted.
     pub fn namespace_terminating(resource: &Resource, name: &str, namespace: &str) -> Self {
-        let why = format!("unable to create new content in namespace {namespace} because it is being terminated");
+        let why =
+            format!("unable to create new content in namespace {namespace} because it is being terminated");
         let mut error = Self::forbidden(resource, name, &why);
         if let Some(details) = &mut error.details {
             details["causes"] = json!([{ "reason": "NamespaceTerminating",
@@ -147,7 +150,8 @@ impl ApiError {
 
     /// 404: no such object.
     pub fn not_found(resource: &Resource, name: &str) -> Self {
-        Self::new(404, "NotFound", format!("{} {name:?} not found", resource.id)).with_details(details(resource, name))
+        Self::new(404, "NotFound", format!("{} {name:?} not found", resource.id))
+            .with_details(details(resource, name))
     }
 
     /// 404: no such path, resource or subresource.
@@ -181,7 +185,8 @@ impl ApiError {
 
     /// 409: the object changed since it was read.
     pub fn modified(resource: &Resource, name: &str) -> Self {
-        let why = "the object has been modified; please apply your changes to the latest version and try again";
+        let why =
+            "the object has been modified; please apply your changes to the latest version and try again";
         Self::conflict(resource, name, why)
     }
 
@@ -203,7 +208,9 @@ impl ApiError {
     /// 415 with the types there are.
     pub fn unsupported_media_type(types: &[&str]) -> Self {
         let list = types.join(", ");
-        let message = format!("the body of the request was in an unknown format - accepted media types include: {list}");
+        let message = format!(
+            "the body of the request was in an unknown format - accepted media types include: {list}"
+        );
         Self::new(415, "UnsupportedMediaType", message)
     }
 
@@ -291,7 +298,9 @@ impl ApiError {
     /// What a failed or ended watch means for a watcher that asked for `after`.
     pub fn from_watch(error: &WatchError, after: u64) -> Self {
         match error {
-            WatchError::Expired { oldest } => Self::expired(format!("too old resource version: {after} ({oldest})")),
+            WatchError::Expired { oldest } => {
+                Self::expired(format!("too old resource version: {after} ({oldest})"))
+            }
             WatchError::Lagged | WatchError::Unavailable { .. } => Self::too_many_requests(error.to_string()),
         }
     }

@@ -13,7 +13,8 @@ use serde_json::Value;
 use tokio::sync::broadcast;
 
 use crate::store::{
-    Change, ChangeStream, Expect, Listing, ObjectKey, ObjectStore, ResourceId, StoreError, Stored, WatchError, WriteError,
+    Change, ChangeStream, Expect, Listing, ObjectKey, ObjectStore, ResourceId, StoreError, Stored,
+    WatchError, WriteError,
 };
 
 /// Changes that a watcher may lag behind.
@@ -64,7 +65,9 @@ impl MemoryStore {
             state.revision += 1;
             let revision = state.revision;
             match &current {
-                Some(object) => state.objects.insert(key.clone(), Stored { object: Arc::clone(object), revision }),
+                Some(object) => {
+                    state.objects.insert(key.clone(), Stored { object: Arc::clone(object), revision })
+                }
                 None => state.objects.remove(key),
             };
             let change = Change { key: key.clone(), revision, previous, current };
@@ -81,13 +84,20 @@ impl MemoryStore {
         })
     }
 
-    fn watch_now(&self, id: &ResourceId, namespace: Option<&str>, after: u64) -> Result<ChangeStream, WatchError> {
+    fn watch_now(
+        &self,
+        id: &ResourceId,
+        namespace: Option<&str>,
+        after: u64,
+    ) -> Result<ChangeStream, WatchError> {
         let id = id.clone();
         let namespace = namespace.map(str::to_owned);
         let wanted = move |change: &Change| {
             change.revision > after
                 && change.key.resource == id
-                && namespace.as_deref().is_none_or(|namespace| change.key.namespace.as_deref() == Some(namespace))
+                && namespace
+                    .as_deref()
+                    .is_none_or(|namespace| change.key.namespace.as_deref() == Some(namespace))
         };
         self.with(|state| {
             if after < state.oldest {
@@ -122,9 +132,11 @@ impl ObjectStore for MemoryStore {
         async move {
             Ok(self.with(|state| {
                 let wanted = |key: &ObjectKey| {
-                    key.resource == *resource && namespace.is_none_or(|namespace| key.namespace.as_deref() == Some(namespace))
+                    key.resource == *resource
+                        && namespace.is_none_or(|namespace| key.namespace.as_deref() == Some(namespace))
                 };
-                let items = state.objects.iter().filter(|(key, _)| wanted(key)).map(|(k, s)| (k.clone(), s.clone()));
+                let items =
+                    state.objects.iter().filter(|(key, _)| wanted(key)).map(|(k, s)| (k.clone(), s.clone()));
                 Listing { items: items.collect(), revision: state.revision }
             }))
         }

@@ -26,7 +26,10 @@ async fn only_known_and_allowed_clients_are_served() {
     assert_eq!((&refused["reason"], &refused["kind"]), (&json!("Unauthorized"), &json!("Status")));
     let refused = server.request_as(Some(&server.stranger), "GET", DEVICES, &[], b"").await;
     let message = refused.message(403);
-    assert_eq!(message, r#"devices.devices.kubeedge.io is forbidden: User "stranger" cannot list resource "devices" in API group "devices.kubeedge.io" in the namespace "default""#);
+    assert_eq!(
+        message,
+        r#"devices.devices.kubeedge.io is forbidden: User "stranger" cannot list resource "devices" in API group "devices.kubeedge.io" in the namespace "default""#
+    );
     assert_eq!(server.request_as(Some(&server.stranger), "GET", "/apis", &[], b"").await.code, 200);
 }
 
@@ -40,16 +43,25 @@ async fn errors_have_the_code_and_reason_of_a_kubernetes_server() {
     server.request("DELETE", "/api/v1/namespaces", &[], b"").await.expect(405);
     server.request("POST", CONFIG_MAPS, &json_type, b"{").await.expect(400);
     server.request("POST", CONFIG_MAPS, &[("content-type", "text/plain")], b"{}").await.expect(415);
-    server.request("POST", DEVICES, &[("content-type", "application/vnd.kubernetes.protobuf")], b"k8s\0").await.expect(415);
-    server.request("GET", CONFIG_MAPS, &[("accept", "application/vnd.kubernetes.protobuf")], b"").await.expect(406);
+    server
+        .request("POST", DEVICES, &[("content-type", "application/vnd.kubernetes.protobuf")], b"k8s\0")
+        .await
+        .expect(415);
+    server
+        .request("GET", CONFIG_MAPS, &[("accept", "application/vnd.kubernetes.protobuf")], b"")
+        .await
+        .expect(406);
     server.request("POST", CONFIG_MAPS, &json_type, &vec![b' '; 3 * 1024 * 1024 + 1]).await.expect(413);
     server.get(&format!("{CONFIG_MAPS}?labelSelector=a+b")).await.expect(400);
     server.get(&format!("{CONFIG_MAPS}?limit=x")).await.expect(400);
     server.get(&format!("{CONFIG_MAPS}?resourceVersion=x")).await.expect(422);
     server.get(&format!("{CONFIG_MAPS}?continue=bogus")).await.expect(400);
     let error = server.post(CONFIG_MAPS, &json!({ "metadata": {} })).await.expect(422);
-    assert_eq!(error["details"]["causes"][0], json!({ "reason": "FieldValueRequired", "field": "metadata.name",
-        "message": "Required value: name or generateName is required" }));
+    assert_eq!(
+        error["details"]["causes"][0],
+        json!({ "reason": "FieldValueRequired", "field": "metadata.name",
+        "message": "Required value: name or generateName is required" })
+    );
     let mut with_version = config("a");
     with_version["metadata"]["resourceVersion"] = json!("1");
     server.post(CONFIG_MAPS, &with_version).await.expect(500);
@@ -65,11 +77,17 @@ async fn errors_have_the_code_and_reason_of_a_kubernetes_server() {
 async fn bodies_may_be_yaml_and_names_generated() {
     let server = Server::start(100).await;
     let yaml = b"metadata: { generateName: made- }\ndata: { a: b }\n";
-    let made = server.request("POST", CONFIG_MAPS, &[("content-type", "application/yaml")], yaml).await.expect(201);
+    let made =
+        server.request("POST", CONFIG_MAPS, &[("content-type", "application/yaml")], yaml).await.expect(201);
     let name = made["metadata"]["name"].as_str().unwrap();
     assert!(name.starts_with("made-") && name.len() == 10, "{name}");
-    let shown = server.request("GET", &format!("{CONFIG_MAPS}/{name}"), &[("accept", "application/yaml")], b"").await;
-    assert!(shown.text.contains("generateName: made-") && shown.head.contains("application/yaml"), "{}", shown.text);
+    let shown =
+        server.request("GET", &format!("{CONFIG_MAPS}/{name}"), &[("accept", "application/yaml")], b"").await;
+    assert!(
+        shown.text.contains("generateName: made-") && shown.head.contains("application/yaml"),
+        "{}",
+        shown.text
+    );
 }
 
 #[tokio::test]
@@ -130,7 +148,10 @@ async fn a_watch_resumes_where_it_stopped() {
     assert_eq!((&event["type"], &event["object"]["metadata"]["name"]), (&json!("ADDED"), &json!("b")));
     let at = event["object"]["metadata"]["resourceVersion"].as_str().unwrap().to_owned();
     drop(watch);
-    server.patch(&format!("{CONFIG_MAPS}/a"), "application/merge-patch+json", &json!({ "data": { "a": "c" } })).await.expect(200);
+    server
+        .patch(&format!("{CONFIG_MAPS}/a"), "application/merge-patch+json", &json!({ "data": { "a": "c" } }))
+        .await
+        .expect(200);
     server.request("DELETE", &format!("{CONFIG_MAPS}/b"), &[], b"").await.expect(200);
     let mut watch = server.watch(&format!("{CONFIG_MAPS}?watch=1&resourceVersion={at}")).await;
     assert_eq!(watch.step().await, ("MODIFIED".to_owned(), "a".to_owned()));
@@ -148,8 +169,14 @@ async fn a_watch_from_before_the_history_is_told_that_it_expired() {
     }
     let mut watch = server.watch(&format!("{CONFIG_MAPS}?watch=1&resourceVersion=1")).await;
     let event = watch.next().await.unwrap();
-    assert_eq!((&event["type"], &event["object"]["code"], &event["object"]["reason"]), (&json!("ERROR"), &json!(410), &json!("Expired")));
-    assert!(event["object"]["message"].as_str().unwrap().starts_with("too old resource version: 1 ("), "{event}");
+    assert_eq!(
+        (&event["type"], &event["object"]["code"], &event["object"]["reason"]),
+        (&json!("ERROR"), &json!(410), &json!("Expired"))
+    );
+    assert!(
+        event["object"]["message"].as_str().unwrap().starts_with("too old resource version: 1 ("),
+        "{event}"
+    );
     assert_eq!(watch.next().await, None);
 }
 
@@ -169,9 +196,11 @@ async fn a_watch_sees_objects_come_into_and_leave_its_selection() {
 
 #[tokio::test]
 async fn watches_begin_with_the_state_send_bookmarks_and_end_in_time() {
-    let server = Server::start_with(100, |options| options.bookmark_interval = Duration::from_millis(100)).await;
+    let server =
+        Server::start_with(100, |options| options.bookmark_interval = Duration::from_millis(100)).await;
     server.post(CONFIG_MAPS, &config("a")).await.expect(201);
-    let mut watch = server.watch(&format!("{CONFIG_MAPS}?watch=1&allowWatchBookmarks=true&timeoutSeconds=1")).await;
+    let mut watch =
+        server.watch(&format!("{CONFIG_MAPS}?watch=1&allowWatchBookmarks=true&timeoutSeconds=1")).await;
     assert_eq!(watch.step().await, ("ADDED".to_owned(), "a".to_owned()));
     let mut bookmarks = 0;
     while let Some(event) = watch.next().await {
@@ -179,7 +208,9 @@ async fn watches_begin_with_the_state_send_bookmarks_and_end_in_time() {
         bookmarks += 1;
     }
     assert!(bookmarks >= 3, "{bookmarks}");
-    let initial = format!("{CONFIG_MAPS}?watch=1&allowWatchBookmarks=true&sendInitialEvents=true&resourceVersionMatch=NotOlderThan");
+    let initial = format!(
+        "{CONFIG_MAPS}?watch=1&allowWatchBookmarks=true&sendInitialEvents=true&resourceVersionMatch=NotOlderThan"
+    );
     let mut watch = server.watch(&initial).await;
     assert_eq!(watch.step().await.0, "ADDED");
     let end = watch.next().await.unwrap();
@@ -192,16 +223,29 @@ async fn pages_show_one_state_even_if_objects_change_meanwhile() {
     for name in ["a", "b", "c", "d", "e"] {
         server.post(CONFIG_MAPS, &config(name)).await.expect(201);
     }
-    let names = |list: &Value| list["items"].as_array().unwrap().iter().map(|item| item["metadata"]["name"].as_str().unwrap().to_owned()).collect::<Vec<_>>();
+    let names = |list: &Value| {
+        list["items"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|item| item["metadata"]["name"].as_str().unwrap().to_owned())
+            .collect::<Vec<_>>()
+    };
     let first = server.get(&format!("{CONFIG_MAPS}?limit=2")).await.expect(200);
-    assert_eq!((names(&first), &first["metadata"]["remainingItemCount"]), (vec!["a".to_owned(), "b".to_owned()], &json!(3)));
+    assert_eq!(
+        (names(&first), &first["metadata"]["remainingItemCount"]),
+        (vec!["a".to_owned(), "b".to_owned()], &json!(3))
+    );
     server.request("DELETE", &format!("{CONFIG_MAPS}/c"), &[], b"").await.expect(200);
     let token = first["metadata"]["continue"].as_str().unwrap();
     let second = server.get(&format!("{CONFIG_MAPS}?limit=9&continue={token}")).await.expect(200);
     assert_eq!(names(&second), ["c", "d", "e"]);
     assert_eq!(second["metadata"]["resourceVersion"], first["metadata"]["resourceVersion"]);
     let version = first["metadata"]["resourceVersion"].as_str().unwrap();
-    let exact = server.get(&format!("{CONFIG_MAPS}?resourceVersion={version}&resourceVersionMatch=Exact")).await.expect(200);
+    let exact = server
+        .get(&format!("{CONFIG_MAPS}?resourceVersion={version}&resourceVersionMatch=Exact"))
+        .await
+        .expect(200);
     assert_eq!(names(&exact).len(), 5);
     server.get(&format!("{CONFIG_MAPS}?resourceVersion=2&resourceVersionMatch=Exact")).await.expect(410);
 }
@@ -229,8 +273,14 @@ async fn preconditions_guard_a_deletion() {
     let path = format!("{CONFIG_MAPS}/a");
     server.delete(&path, &json!({ "preconditions": { "uid": "other" } })).await.expect(409);
     server.delete(&path, &json!({ "preconditions": { "resourceVersion": "1" } })).await.expect(409);
-    let gone = server.delete(&path, &json!({ "preconditions": { "uid": made["metadata"]["uid"] } })).await.expect(200);
-    assert_eq!((&gone["status"], &gone["details"]["kind"], &gone["details"]["name"]), (&json!("Success"), &json!("configmaps"), &json!("a")));
+    let gone = server
+        .delete(&path, &json!({ "preconditions": { "uid": made["metadata"]["uid"] } }))
+        .await
+        .expect(200);
+    assert_eq!(
+        (&gone["status"], &gone["details"]["kind"], &gone["details"]["name"]),
+        (&json!("Success"), &json!("configmaps"), &json!("a"))
+    );
     server.post(CONFIG_MAPS, &config("x")).await.expect(201);
     server.post(CONFIG_MAPS, &config("y")).await.expect(201);
     server.request("DELETE", &format!("{CONFIG_MAPS}?labelSelector=n%3Dx"), &[], b"").await.expect(200);
@@ -263,11 +313,30 @@ async fn dependents_follow_their_owner() {
 }
 
 #[tokio::test]
+async fn a_watcher_that_does_not_read_is_cut_off() {
+    let server =
+        Server::start_with(10_000, |options| options.watch_write_timeout = Duration::from_millis(200)).await;
+    let mut watch = server.watch(&format!("{CONFIG_MAPS}?watch=1")).await;
+    let mut large = config("large");
+    large["data"]["a"] = json!("x".repeat(1_000_000));
+    for n in 0..100 {
+        large["metadata"]["name"] = json!(format!("large{n}"));
+        server.post(CONFIG_MAPS, &large).await.expect(201);
+    }
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    let mut seen = 0;
+    while watch.next().await.is_some() {
+        seen += 1;
+    }
+    assert!((1..100).contains(&seen), "{seen}");
+}
+
+#[tokio::test]
 async fn the_stop_ends_watches_and_the_listener() {
     let server = Server::start(100).await;
     let mut watch = server.watch(&format!("{CONFIG_MAPS}?watch=1")).await;
     server.stop.cancel();
     let done = server.done;
-    tokio::time::timeout(Duration::from_secs(15), done).await.unwrap().unwrap();
+    tokio::time::timeout(Duration::from_secs(3), done).await.unwrap().unwrap();
     assert_eq!(watch.next().await, None);
 }

@@ -24,7 +24,8 @@ async fn client(server: &Server) -> Client {
 }
 
 fn config_map(name: &str) -> ConfigMap {
-    let mut object = ConfigMap { data: Some(BTreeMap::from([("a".to_owned(), "b".to_owned())])), ..ConfigMap::default() };
+    let mut object =
+        ConfigMap { data: Some(BTreeMap::from([("a".to_owned(), "b".to_owned())])), ..ConfigMap::default() };
     object.meta_mut().name = Some(name.to_owned());
     object
 }
@@ -52,7 +53,10 @@ async fn objects_are_created_changed_and_deleted() {
     let node = nodes.patch_status("edge", &PatchParams::default(), &Patch::Strategic(&status)).await.unwrap();
     assert_eq!(node.status.unwrap().conditions.unwrap()[0].status, "True");
 
-    let resource = ApiResource::from_gvk_with_plural(&GroupVersionKind::gvk("devices.kubeedge.io", "v1beta1", "Device"), "devices");
+    let resource = ApiResource::from_gvk_with_plural(
+        &GroupVersionKind::gvk("devices.kubeedge.io", "v1beta1", "Device"),
+        "devices",
+    );
     let devices: Api<DynamicObject> = Api::namespaced_with(client, "default", &resource);
     let object: DynamicObject = serde_json::from_value(device("d", "edge")).unwrap();
     devices.create(&PostParams::default(), &object).await.unwrap();
@@ -67,14 +71,20 @@ async fn a_watcher_follows_and_survives_a_history_that_ran_out() {
     maps.create(&PostParams::default(), &config_map("a")).await.unwrap();
     for config in [watcher::Config::default(), watcher::Config::default().streaming_lists()] {
         let mut events = pin!(watcher::watcher(maps.clone(), config));
-        let mut next = async || tokio::time::timeout(Duration::from_secs(20), events.try_next()).await.unwrap().unwrap().unwrap();
+        let mut next = async || {
+            tokio::time::timeout(Duration::from_secs(20), events.try_next()).await.unwrap().unwrap().unwrap()
+        };
         assert!(matches!(next().await, Event::Init));
-        assert!(matches!(next().await, Event::InitApply(object) if object.metadata.name.as_deref() == Some("a")));
+        assert!(
+            matches!(next().await, Event::InitApply(object) if object.metadata.name.as_deref() == Some("a"))
+        );
         assert!(matches!(next().await, Event::InitDone));
         maps.create(&PostParams::default(), &config_map("b")).await.unwrap();
         assert!(matches!(next().await, Event::Apply(object) if object.metadata.name.as_deref() == Some("b")));
         maps.delete("b", &DeleteParams::default()).await.unwrap();
-        assert!(matches!(next().await, Event::Delete(object) if object.metadata.name.as_deref() == Some("b")));
+        assert!(
+            matches!(next().await, Event::Delete(object) if object.metadata.name.as_deref() == Some("b"))
+        );
     }
     let params = kube::api::WatchParams::default();
     let mut old = maps.watch(&params, "1").await.unwrap().boxed();

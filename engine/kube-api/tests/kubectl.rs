@@ -64,11 +64,31 @@ async fn version_resources_and_explain() {
     let Some(server) = server().await else { return };
     has(&server.kubectl("version", "").await, &["Server Version: v1.32"]);
     let resources = server.kubectl("api-resources", "").await;
-    has(&resources, &["configmaps", "cm", "nodes", "no ", "namespaces", "ns ", "devices ", "devicemodels", "devicestatuses", "devices.kubeedge.io/v1beta1"]);
+    has(
+        &resources,
+        &[
+            "configmaps",
+            "cm",
+            "nodes",
+            "no ",
+            "namespaces",
+            "ns ",
+            "devices ",
+            "devicemodels",
+            "devicestatuses",
+            "devices.kubeedge.io/v1beta1",
+        ],
+    );
     has(&server.kubectl("api-versions", "").await, &["devices.kubeedge.io/v1beta1", "v1"]);
     let explained = server.kubectl("explain device.spec.properties.desired", "").await;
-    has(&explained, &["GROUP:", "devices.kubeedge.io", "KIND:", "Device", "value", "-required-", "The value wanted"]);
-    has(&server.kubectl("explain devices --recursive", "").await, &["pushMethod", "influxdb2ClientConfig", "configData"]);
+    has(
+        &explained,
+        &["GROUP:", "devices.kubeedge.io", "KIND:", "Device", "value", "-required-", "The value wanted"],
+    );
+    has(
+        &server.kubectl("explain devices --recursive", "").await,
+        &["pushMethod", "influxdb2ClientConfig", "configData"],
+    );
     has(&server.kubectl("explain node.status.conditions", "").await, &["lastHeartbeatTime"]);
     has(&server.kubectl("explain configmap.metadata", "").await, &["ownerReferences", "creationTimestamp"]);
     has(&server.kubectl("get --raw /readyz", "").await, &["ok"]);
@@ -85,19 +105,37 @@ async fn get_in_every_form() {
     assert!(!table.contains("PROTOCOL"), "{table}");
     has(&server.kubectl("get devices -o wide", "").await, &["PROTOCOL", "modbus"]);
     has(&server.kubectl("get devices -A --show-labels", "").await, &["NAMESPACE", "default", "room=kitchen"]);
-    has(&server.kubectl("get device sensor -o yaml", "").await, &["resourceVersion:", "uid:", "generation: 1", "offset: 2"]);
+    has(
+        &server.kubectl("get device sensor -o yaml", "").await,
+        &["resourceVersion:", "uid:", "generation: 1", "offset: 2"],
+    );
     has(&server.kubectl("get device sensor -o jsonpath={.spec.nodeName}", "").await, &["edge-1"]);
     has(&server.kubectl("get nodes", "").await, &["STATUS", "ROLES", "Unknown", "edge"]);
     has(&server.kubectl("get nodes -o wide", "").await, &["INTERNAL-IP", "<none>", "CONTAINER-RUNTIME"]);
     has(&server.kubectl("get ns", "").await, &["default", "kube-system", "Active"]);
-    has(&server.kubectl("get devices --field-selector spec.nodeName=edge-1 -o name", "").await, &["device.devices.kubeedge.io/sensor"]);
-    has(&server.kubectl("get devices --field-selector spec.nodeName=other", "").await, &["No resources found"]);
+    has(
+        &server.kubectl("get devices --field-selector spec.nodeName=edge-1 -o name", "").await,
+        &["device.devices.kubeedge.io/sensor"],
+    );
+    has(
+        &server.kubectl("get devices --field-selector spec.nodeName=other", "").await,
+        &["No resources found"],
+    );
     has(&server.kubectl("get devices -l 'room in (kitchen,hall)' -o name", "").await, &["sensor"]);
     has(&server.kubectl("get devices -l room!=kitchen", "").await, &["No resources found"]);
     has(&server.kubectl("describe device sensor", "").await, &["Name:", "sensor", "Node Name:"]);
-    has(&server.kubectl_fails("get device nothing", "").await, &[r#"Error from server (NotFound): devices.devices.kubeedge.io "nothing" not found"#]);
-    has(&server.kubectl_fails("get cm --field-selector data.x=1", "").await, &["is not a known field selector: only"]);
-    has(&server.kubectl_fails("get devices --field-selector spec.x=1", "").await, &["field label not supported: spec.x"]);
+    has(
+        &server.kubectl_fails("get device nothing", "").await,
+        &[r#"Error from server (NotFound): devices.devices.kubeedge.io "nothing" not found"#],
+    );
+    has(
+        &server.kubectl_fails("get cm --field-selector data.x=1", "").await,
+        &["is not a known field selector: only"],
+    );
+    has(
+        &server.kubectl_fails("get devices --field-selector spec.x=1", "").await,
+        &["field label not supported: spec.x"],
+    );
     has(&server.kubectl_fails("get devices -l a=b=c", "").await, &["parse"]);
 }
 
@@ -115,7 +153,10 @@ async fn apply_is_idempotent_and_applies_changes() {
         has(&server.kubectl("diff -f -", manifest).await, &[]);
         assert_eq!(server.kubectl("apply -f -", &changed).await, format!("{id} configured\n"));
         assert_eq!(server.kubectl(&format!("get {id} -o jsonpath={path}"), "").await, "edge-2");
-        assert_eq!(server.kubectl("apply -f - --dry-run=server", manifest).await, format!("{id} configured (server dry run)\n"));
+        assert_eq!(
+            server.kubectl("apply -f - --dry-run=server", manifest).await,
+            format!("{id} configured (server dry run)\n")
+        );
         assert_eq!(server.kubectl(&format!("get {id} -o jsonpath={path}"), "").await, "edge-2");
     }
     // What apply set and the manifest no longer names is removed.
@@ -131,7 +172,10 @@ async fn patches_labels_and_annotations() {
     server.kubectl(r#"patch device sensor --type=merge -p '{"spec":{"nodeName":"edge-3"}}'"#, "").await;
     server.kubectl(r#"patch device sensor --type=json -p '[{"op":"replace","path":"/spec/properties/0/desired/value","value":"25"}]'"#, "").await;
     server.kubectl(r#"patch cm settings --type=strategic -p '{"data":{"c":"3","b":null}}'"#, "").await;
-    has(&server.kubectl_fails(r#"patch device sensor --type=strategic -p '{"spec":{}}'"#, "").await, &["is not supported by devices.kubeedge.io/v1beta1", "application/merge-patch+json"]);
+    has(
+        &server.kubectl_fails(r#"patch device sensor --type=strategic -p '{"spec":{}}'"#, "").await,
+        &["is not supported by devices.kubeedge.io/v1beta1", "application/merge-patch+json"],
+    );
     assert_eq!(server.kubectl("get device sensor -o jsonpath={.spec.nodeName}/{.spec.properties[0].desired.value}/{.metadata.generation}", "").await, "edge-3/25/3");
     assert_eq!(server.kubectl("get cm settings -o jsonpath={.data}", "").await, r#"{"a":"1","c":"3"}"#);
     has(&server.kubectl("label device sensor floor=1 room-", "").await, &["labeled"]);
@@ -147,24 +191,67 @@ async fn patches_labels_and_annotations() {
 async fn what_does_not_fit_is_refused_as_by_a_kubernetes_server() {
     let Some(server) = server().await else { return };
     let unknown = DEVICE.replace("nodeName:", "nodeNam:");
-    has(&server.kubectl_fails("create -f -", &unknown).await, &["BadRequest", r#"strict decoding error: unknown field "spec.nodeNam""#]);
-    has(&server.kubectl_fails("apply -f -", &unknown).await, &["BadRequest", r#"strict decoding error: unknown field "spec.nodeNam""#]);
-    has(&server.kubectl("create --validate=warn -f -", &unknown).await, &["created", r#"Warning: unknown field "spec.nodeNam""#]);
-    has(&server.kubectl_fails("create -f -", DEVICE).await, &["AlreadyExists", r#"devices.devices.kubeedge.io "sensor" already exists"#]);
+    has(
+        &server.kubectl_fails("create -f -", &unknown).await,
+        &["BadRequest", r#"strict decoding error: unknown field "spec.nodeNam""#],
+    );
+    has(
+        &server.kubectl_fails("apply -f -", &unknown).await,
+        &["BadRequest", r#"strict decoding error: unknown field "spec.nodeNam""#],
+    );
+    has(
+        &server.kubectl("create --validate=warn -f -", &unknown).await,
+        &["created", r#"Warning: unknown field "spec.nodeNam""#],
+    );
+    has(
+        &server.kubectl_fails("create -f -", DEVICE).await,
+        &["AlreadyExists", r#"devices.devices.kubeedge.io "sensor" already exists"#],
+    );
     let wrong_type = DEVICE.replace("nodeName: edge-1", "nodeName: 7").replace("name: sensor", "name: other");
-    has(&server.kubectl_fails("create -f -", &wrong_type).await, &[r#"The Device "other" is invalid: spec.nodeName: Invalid value: "integer": spec.nodeName in body must be of type string: "integer""#]);
+    has(
+        &server.kubectl_fails("create -f -", &wrong_type).await,
+        &[
+            r#"The Device "other" is invalid: spec.nodeName: Invalid value: "integer": spec.nodeName in body must be of type string: "integer""#,
+        ],
+    );
     let model = "
 apiVersion: devices.kubeedge.io/v1beta1
 kind: DeviceModel
 metadata: { name: m }
 spec: { properties: [{ name: a, type: WORD, accessMode: ReadOnly }] }
 ";
-    has(&server.kubectl_fails("create -f -", model).await, &[r#"The DeviceModel "m" is invalid: spec.properties[0].type: Unsupported value: "WORD": supported values: "INT", "FLOAT""#]);
-    let twice = model.replace("WORD", "INT").replace("properties: [", "properties: [{ name: a, type: INT, accessMode: ReadWrite }, ");
-    has(&server.kubectl_fails("create -f -", &twice).await, &[r#"spec.properties[1].name: Duplicate value: "a""#]);
-    has(&server.kubectl_fails("create -f -", &DEVICE.replace("desired: { value: \"20\" }", "desired: {}").replace("name: sensor", "name: other")).await, &["spec.properties[0].desired.value: Required value"]);
-    has(&server.kubectl_fails("create -f -", &CONFIG.replace("name: settings", "name: Settings!")).await, &["The ConfigMap \"Settings!\" is invalid: metadata.name", "RFC 1123 subdomain"]);
-    has(&server.kubectl_fails("create -f - -n nowhere", CONFIG).await, &[r#"Error from server (NotFound): error when creating "STDIN": namespaces "nowhere" not found"#]);
+    has(
+        &server.kubectl_fails("create -f -", model).await,
+        &[
+            r#"The DeviceModel "m" is invalid: spec.properties[0].type: Unsupported value: "WORD": supported values: "INT", "FLOAT""#,
+        ],
+    );
+    let twice = model
+        .replace("WORD", "INT")
+        .replace("properties: [", "properties: [{ name: a, type: INT, accessMode: ReadWrite }, ");
+    has(
+        &server.kubectl_fails("create -f -", &twice).await,
+        &[r#"spec.properties[1].name: Duplicate value: "a""#],
+    );
+    has(
+        &server
+            .kubectl_fails(
+                "create -f -",
+                &DEVICE
+                    .replace("desired: { value: \"20\" }", "desired: {}")
+                    .replace("name: sensor", "name: other"),
+            )
+            .await,
+        &["spec.properties[0].desired.value: Required value"],
+    );
+    has(
+        &server.kubectl_fails("create -f -", &CONFIG.replace("name: settings", "name: Settings!")).await,
+        &["The ConfigMap \"Settings!\" is invalid: metadata.name", "RFC 1123 subdomain"],
+    );
+    has(
+        &server.kubectl_fails("create -f - -n nowhere", CONFIG).await,
+        &[r#"Error from server (NotFound): error when creating "STDIN": namespaces "nowhere" not found"#],
+    );
     has(&server.kubectl_fails("delete ns default", "").await, &["this namespace may not be deleted"]);
 }
 
@@ -174,7 +261,13 @@ async fn replace_conflicts_with_a_newer_version() {
     server.kubectl("create -f -", DEVICE).await;
     let old = server.kubectl("get device sensor -o yaml", "").await;
     server.kubectl("label device sensor x=y", "").await;
-    has(&server.kubectl_fails("replace -f -", &old).await, &["Error from server (Conflict)", "the object has been modified; please apply your changes to the latest version and try again"]);
+    has(
+        &server.kubectl_fails("replace -f -", &old).await,
+        &[
+            "Error from server (Conflict)",
+            "the object has been modified; please apply your changes to the latest version and try again",
+        ],
+    );
     let new = server.kubectl("get device sensor -o yaml", "").await.replace("edge-1", "edge-9");
     has(&server.kubectl("replace -f -", &new).await, &["replaced"]);
     has(&server.kubectl("create configmap made --from-literal=a=b", "").await, &["configmap/made created"]);
@@ -188,7 +281,9 @@ async fn watch_wait_and_delete() {
     server.kubectl("create -f -", DEVICE).await;
     let mut child = server.kubectl_command(&["get", "devices", "-w"]).spawn().unwrap();
     let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
-    let mut next = async || tokio::time::timeout(Duration::from_secs(20), lines.next_line()).await.unwrap().unwrap().unwrap();
+    let mut next = async || {
+        tokio::time::timeout(Duration::from_secs(20), lines.next_line()).await.unwrap().unwrap().unwrap()
+    };
     has(&next().await, &["NAME", "NODE"]);
     has(&next().await, &["sensor", "edge-1"]);
     server.kubectl(r#"patch device sensor --type=merge -p '{"spec":{"nodeName":"edge-4"}}'"#, "").await;
@@ -205,10 +300,11 @@ async fn watch_wait_and_delete() {
 
     server.kubectl("create -f -", NODE).await;
     let ready = r#"patch node edge-1 --subresource=status -p '{"status":{"conditions":[{"type":"Ready","status":"True"}]}}'"#;
-    let (waited, _) = tokio::join!(server.kubectl("wait node/edge-1 --for=condition=Ready --timeout=20s", ""), async {
-        tokio::time::sleep(Duration::from_millis(300)).await;
-        server.kubectl(ready, "").await
-    });
+    let (waited, _) =
+        tokio::join!(server.kubectl("wait node/edge-1 --for=condition=Ready --timeout=20s", ""), async {
+            tokio::time::sleep(Duration::from_millis(300)).await;
+            server.kubectl(ready, "").await
+        });
     has(&waited, &["condition met"]);
     has(&server.kubectl("cordon edge-1", "").await, &["cordoned"]);
     has(&server.kubectl("get nodes", "").await, &["Ready,SchedulingDisabled"]);
@@ -219,7 +315,13 @@ async fn watch_wait_and_delete() {
 async fn long_lists_come_in_pages() {
     let Some(server) = server().await else { return };
     for n in 0..7 {
-        server.post("/api/v1/namespaces/default/configmaps", &serde_json::json!({ "metadata": { "name": format!("c{n}") } })).await.expect(201);
+        server
+            .post(
+                "/api/v1/namespaces/default/configmaps",
+                &serde_json::json!({ "metadata": { "name": format!("c{n}") } }),
+            )
+            .await
+            .expect(201);
     }
     let listed = server.kubectl("get cm --chunk-size=3 -o name", "").await;
     assert_eq!(listed.lines().count(), 7, "{listed}");
@@ -237,6 +339,15 @@ async fn deleting_a_namespace_deletes_what_is_in_it() {
     has(&server.kubectl("delete ns shop", "").await, &["deleted"]);
     has(&server.kubectl("get ns -o name", "").await, &["namespace/default"]);
     has(&server.kubectl("get devices,cm -A", "").await, &["No resources found"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn server_side_apply_is_refused_clearly() {
+    let Some(server) = server().await else {
+        return;
+    };
+    let refused = server.kubectl_fails("apply --server-side -f -", CONFIG).await;
+    has(&refused, &["application/apply-patch+yaml", "accepted media types include: application/json-patch+json"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -32,7 +32,12 @@ pub(super) async fn look_at(api: &Api, graph: &Graph, key: &ObjectKey) -> Result
     check_owners(api, resource, key, &stored).await
 }
 
-async fn check_owners(api: &Api, resource: &Resource, key: &ObjectKey, stored: &Stored) -> Result<(), ApiError> {
+async fn check_owners(
+    api: &Api,
+    resource: &Resource,
+    key: &ObjectKey,
+    stored: &Stored,
+) -> Result<(), ApiError> {
     let owners = owners(&stored.object);
     if owners.is_empty() {
         return Ok(());
@@ -66,7 +71,12 @@ async fn exists(api: &Api, dependent: &ObjectKey, owner: &Value) -> Result<bool,
     Ok(found.is_some_and(|stored| metadata::text(&stored.object, "uid") == text("uid")))
 }
 
-async fn empty_namespace(api: &Api, resource: &Resource, key: &ObjectKey, stored: &Stored) -> Result<(), ApiError> {
+async fn empty_namespace(
+    api: &Api,
+    resource: &Resource,
+    key: &ObjectKey,
+    stored: &Stored,
+) -> Result<(), ApiError> {
     let mut left = 0;
     for inside in api.registry.resources().filter(|resource| resource.namespaced) {
         let listing = api.store.list(&inside.id, Some(&key.name)).await?;
@@ -98,7 +108,13 @@ async fn empty_namespace(api: &Api, resource: &Resource, key: &ObjectKey, stored
     write(api, resource, key, stored, object).await
 }
 
-async fn orphan(api: &Api, graph: &Graph, resource: &Resource, key: &ObjectKey, stored: &Stored) -> Result<(), ApiError> {
+async fn orphan(
+    api: &Api,
+    graph: &Graph,
+    resource: &Resource,
+    key: &ObjectKey,
+    stored: &Stored,
+) -> Result<(), ApiError> {
     let uid = metadata::text(&stored.object, "uid");
     for dependent in graph.dependents(uid) {
         let Some(inner) = api.registry.by_id(&dependent.resource) else { continue };
@@ -106,7 +122,11 @@ async fn orphan(api: &Api, graph: &Graph, resource: &Resource, key: &ObjectKey, 
         let mut kept = owners(&found.object);
         kept.retain(|owner| owner["uid"] != uid);
         let mut object = found.object.as_ref().clone();
-        metadata::set(&mut object, "ownerReferences", if kept.is_empty() { Value::Null } else { json!(kept) });
+        metadata::set(
+            &mut object,
+            "ownerReferences",
+            if kept.is_empty() { Value::Null } else { json!(kept) },
+        );
         write(api, inner, &dependent, &found, object).await?;
     }
     let mut object = stored.object.as_ref().clone();
@@ -114,13 +134,21 @@ async fn orphan(api: &Api, graph: &Graph, resource: &Resource, key: &ObjectKey, 
     write(api, resource, key, stored, object).await
 }
 
-async fn foreground(api: &Api, graph: &Graph, resource: &Resource, key: &ObjectKey, stored: &Stored) -> Result<(), ApiError> {
+async fn foreground(
+    api: &Api,
+    graph: &Graph,
+    resource: &Resource,
+    key: &ObjectKey,
+    stored: &Stored,
+) -> Result<(), ApiError> {
     let uid = metadata::text(&stored.object, "uid");
     let mut blocked = false;
     for dependent in graph.dependents(uid) {
         let Some(inner) = api.registry.by_id(&dependent.resource) else { continue };
         let Some(found) = api.store.get(&dependent).await? else { continue };
-        blocked |= owners(&found.object).iter().any(|owner| owner["uid"] == uid && owner["blockOwnerDeletion"] == true);
+        blocked |= owners(&found.object)
+            .iter()
+            .any(|owner| owner["uid"] == uid && owner["blockOwnerDeletion"] == true);
         if !metadata::is_deleting(&found.object) {
             let inner_uid = metadata::text(&found.object, "uid");
             delete(api, inner, &dependent, inner_uid, PropagationPolicy::Foreground, "owner").await?;
@@ -159,7 +187,13 @@ async fn delete(
 }
 
 /// Writes the object unless it changed since; one that is being deleted and kept by nothing goes.
-async fn write(api: &Api, resource: &Resource, key: &ObjectKey, stored: &Stored, object: Value) -> Result<(), ApiError> {
+async fn write(
+    api: &Api,
+    resource: &Resource,
+    key: &ObjectKey,
+    stored: &Stored,
+    object: Value,
+) -> Result<(), ApiError> {
     let goes = metadata::is_deleting(&object) && may_go(&object, resource);
     let value = if goes { None } else { Some(object) };
     let written = api.store.write(key, Expect::Revision(stored.revision), value).await;

@@ -4,7 +4,11 @@ use axum::{http::StatusCode, response::Response};
 use serde_json::Value;
 
 use super::{Call, intake, lifecycle, reply_object};
-use crate::{metadata, status::ApiError, store::{Expect, WriteError}};
+use crate::{
+    metadata,
+    status::ApiError,
+    store::{Expect, WriteError},
+};
 
 /// How often a generated name that is taken is made anew.
 const NAME_ATTEMPTS: usize = 8;

@@ -56,7 +56,8 @@ pub(super) async fn delete(call: &Call) -> Result<Response, ApiError> {
     match remove(&call.api, resource, &call.key(name), &options).await? {
         Deleted::Marked(object, revision) => Ok(reply_object(call, StatusCode::OK, &object, revision, &[])),
         Deleted::Gone(object, _) => {
-            let mut details = json!({ "name": name, "kind": resource.id.plural, "uid": metadata::text(&object, "uid") });
+            let mut details =
+                json!({ "name": name, "kind": resource.id.plural, "uid": metadata::text(&object, "uid") });
             if !resource.id.group.is_empty() {
                 details["group"] = json!(resource.id.group);
             }
@@ -81,7 +82,12 @@ pub(super) async fn delete_collection(call: &Call) -> Result<Response, ApiError>
     }
     let body = json!({ "kind": call.resource.list_kind, "apiVersion": call.resource.api_version(),
         "metadata": { "resourceVersion": selected.revision.to_string() }, "items": items });
-    Ok(respond::reply(StatusCode::OK, respond::Output { form: respond::Form::Whole, ..call.output }, &body, &[]))
+    Ok(respond::reply(
+        StatusCode::OK,
+        respond::Output { form: respond::Form::Whole, ..call.output },
+        &body,
+        &[],
+    ))
 }
 
 /// Deletes an object, or begins to: what the background controllers do to dependents and contents.
@@ -96,13 +102,19 @@ pub(crate) async fn start_deletion(
     remove(api, resource, key, &options).await
 }
 
-async fn remove(api: &Api, resource: &Resource, key: &ObjectKey, options: &DeleteOptions) -> Result<Deleted, ApiError> {
+async fn remove(
+    api: &Api,
+    resource: &Resource,
+    key: &ObjectKey,
+    options: &DeleteOptions,
+) -> Result<Deleted, ApiError> {
     let name = &key.name;
     for _ in 0..WRITE_ATTEMPTS {
         let stored = api.store.get(key).await?.ok_or_else(|| ApiError::not_found(resource, name))?;
         let found = metadata::text(&stored.object, "uid");
         if let Some(wanted) = options.uid.as_deref().filter(|wanted| *wanted != found) {
-            let why = format!("Precondition failed: UID in precondition: {wanted}, UID in object meta: {found}");
+            let why =
+                format!("Precondition failed: UID in precondition: {wanted}, UID in object meta: {found}");
             return Err(ApiError::conflict(resource, name, &why));
         }
         if let Some(wanted) = options.version.filter(|wanted| *wanted != stored.revision) {
@@ -169,19 +181,29 @@ fn options(call: &Call) -> Result<DeleteOptions, ApiError> {
     match body["dryRun"].as_array().map(Vec::as_slice).unwrap_or_default() {
         [] => {}
         [one] if one == "All" => dry_run = true,
-        [first, ..] => return Err(unsupported("DeleteOptions", "dryRun", first.as_str().unwrap_or_default(), &["All"])),
+        [first, ..] => {
+            return Err(unsupported("DeleteOptions", "dryRun", first.as_str().unwrap_or_default(), &["All"]));
+        }
     }
     let policy = match (body["propagationPolicy"].as_str(), body["orphanDependents"].as_bool()) {
         (Some(_), Some(_)) => {
-            let error = crate::status::FieldError::invalid("propagationPolicy", &body["propagationPolicy"],
-                "orphanDependents and deletionPropagation cannot be both set");
+            let error = crate::status::FieldError::invalid(
+                "propagationPolicy",
+                &body["propagationPolicy"],
+                "orphanDependents and deletionPropagation cannot be both set",
+            );
             return Err(ApiError::invalid("meta.k8s.io", "DeleteOptions", "", &[error]));
         }
         (Some("Orphan"), _) | (None, Some(true)) => PropagationPolicy::Orphan,
         (Some("Foreground"), _) => PropagationPolicy::Foreground,
         (Some("Background"), _) | (None, _) => PropagationPolicy::Background,
         (Some(other), _) => {
-            return Err(unsupported("DeleteOptions", "propagationPolicy", other, &["Foreground", "Background", "Orphan", "nil"]));
+            return Err(unsupported(
+                "DeleteOptions",
+                "propagationPolicy",
+                other,
+                &["Foreground", "Background", "Orphan", "nil"],
+            ));
         }
     };
     let preconditions = &body["preconditions"];

@@ -32,8 +32,8 @@ pub(super) fn encoding(call: &Call) -> Result<Encoding, ApiError> {
 pub(super) fn take(call: &Call, options_kind: &str) -> Result<Taken, ApiError> {
     let validation = call.query.field_validation(options_kind)?;
     let resource = &call.resource;
-    let decoded =
-        decode::decode(&call.body, encoding(call)?, &resource.schema).map_err(|error| ApiError::bad_request(error.to_string()))?;
+    let decoded = decode::decode(&call.body, encoding(call)?, &resource.schema)
+        .map_err(|error| ApiError::bad_request(error.to_string()))?;
     let mut object = decoded.value;
     if !object.is_object() {
         return Err(ApiError::bad_request("the body must be one object"));
@@ -127,10 +127,16 @@ fn check_type(object: &mut Value, resource: &Resource) -> Result<(), ApiError> {
             ))
         } else if resource.is_builtin() {
             let version = &resource.version;
-            ApiError::bad_request(format!("{found} in version {version:?} cannot be handled as a {wanted}: no kind {found:?} is registered for this resource"))
+            ApiError::bad_request(format!(
+                "{found} in version {version:?} cannot be handled as a {wanted}: no kind {found:?} is registered for this resource"
+            ))
         } else {
             let error = FieldError::invalid("kind", &json!(found), &format!("must be {wanted}"));
-            ApiError::invalid_object(resource, object["metadata"]["name"].as_str().unwrap_or_default(), &[error])
+            ApiError::invalid_object(
+                resource,
+                object["metadata"]["name"].as_str().unwrap_or_default(),
+                &[error],
+            )
         });
     }
     Ok(())

@@ -13,7 +13,8 @@ use crate::{
 
 /// Whether nothing keeps an object that is being deleted.
 pub(crate) fn may_go(object: &Value, resource: &Resource) -> bool {
-    let held = resource.is_namespace() && object["spec"]["finalizers"].as_array().is_some_and(|list| !list.is_empty());
+    let held = resource.is_namespace()
+        && object["spec"]["finalizers"].as_array().is_some_and(|list| !list.is_empty());
     metadata::finalizers(object).is_empty() && !held
 }
 
@@ -24,7 +25,14 @@ pub(super) fn complete_new(call: &Call, object: &mut Value) -> Result<(), ApiErr
         return Err(ApiError::version_on_create());
     }
     place(call, object)?;
-    for field in ["deletionTimestamp", "deletionGracePeriodSeconds", "selfLink", "managedFields", "resourceVersion", "generation"] {
+    for field in [
+        "deletionTimestamp",
+        "deletionGracePeriodSeconds",
+        "selfLink",
+        "managedFields",
+        "resourceVersion",
+        "generation",
+    ] {
         metadata::set(object, field, Value::Null);
     }
     let uid = (options.uid)();
@@ -93,7 +101,13 @@ pub(super) async fn namespace_must_be_active(call: &Call, name: &str) -> Result<
 }
 
 /// Stores `new` over `old`; an object that nothing keeps goes instead. Returns its revision; the old one if nothing changed.
-pub(super) async fn store_changed(call: &Call, new: &Value, old: &Value, revision: u64, dry_run: bool) -> Result<u64, ApiError> {
+pub(super) async fn store_changed(
+    call: &Call,
+    new: &Value,
+    old: &Value,
+    revision: u64,
+    dry_run: bool,
+) -> Result<u64, ApiError> {
     let leaves = metadata::is_deleting(new) && may_go(new, &call.resource);
     if dry_run || (*new == *old && !leaves) {
         return Ok(revision);
@@ -132,7 +146,8 @@ fn copy(from: &Value, to: &mut Value, field: &str) {
 /// Whether anything but metadata differs.
 fn differs(new: &Value, old: &Value) -> bool {
     let (Some(new), Some(old)) = (new.as_object(), old.as_object()) else { return true };
-    let rest = |fields: &serde_json::Map<String, Value>| fields.keys().filter(|key| *key != "metadata").count();
+    let rest =
+        |fields: &serde_json::Map<String, Value>| fields.keys().filter(|key| *key != "metadata").count();
     rest(new) != rest(old) || new.iter().any(|(key, value)| key != "metadata" && old.get(key) != Some(value))
 }
 

@@ -32,10 +32,12 @@ pub(super) struct Selectors {
 impl Selectors {
     pub(super) fn read(call: &Call) -> Result<Self, ApiError> {
         let bad = |error: crate::selector::SelectorError| ApiError::bad_request(error.to_string());
-        let labels = LabelSelector::parse(call.query.get("labelSelector").unwrap_or_default()).map_err(bad)?;
+        let labels =
+            LabelSelector::parse(call.query.get("labelSelector").unwrap_or_default()).map_err(bad)?;
         let fields = match call.path.name.as_deref() {
             Some(name) if call.path.watch => FieldSelector::name(name),
-            _ => FieldSelector::parse(call.query.get("fieldSelector").unwrap_or_default(), &call.resource).map_err(bad)?,
+            _ => FieldSelector::parse(call.query.get("fieldSelector").unwrap_or_default(), &call.resource)
+                .map_err(bad)?,
         };
         Ok(Self { labels, fields })
     }
@@ -67,8 +69,10 @@ pub(super) async fn list(call: &Call) -> Result<Response, ApiError> {
         Some(start) => listing.items.partition_point(|(key, _)| position(key) < *start),
         None => 0,
     };
-    let mut matching = listing.items[from..].iter().filter(|(_, stored)| selectors.matches(&stored.object)).peekable();
-    let page: Vec<&(ObjectKey, Stored)> = if limit == 0 { matching.by_ref().collect() } else { matching.by_ref().take(limit).collect() };
+    let mut matching =
+        listing.items[from..].iter().filter(|(_, stored)| selectors.matches(&stored.object)).peekable();
+    let page: Vec<&(ObjectKey, Stored)> =
+        if limit == 0 { matching.by_ref().collect() } else { matching.by_ref().take(limit).collect() };
     let mut metadata = json!({ "resourceVersion": listing.revision.to_string() });
     if let Some((next, _)) = matching.peek() {
         metadata["continue"] = json!(token(listing.revision, &position(next)));
@@ -86,7 +90,8 @@ fn body(call: &Call, metadata: Value, page: &[&(ObjectKey, Stored)]) -> Response
     match call.output.form {
         Form::Whole => {
             let items = page.iter().map(|(_, stored)| Versioned(stored)).collect();
-            let body = ListBody { kind: &resource.list_kind, api_version: resource.api_version(), metadata, items };
+            let body =
+                ListBody { kind: &resource.list_kind, api_version: resource.api_version(), metadata, items };
             respond::reply(StatusCode::OK, call.output, &body, &[])
         }
         Form::Partial => {
@@ -96,8 +101,10 @@ fn body(call: &Call, metadata: Value, page: &[&(ObjectKey, Stored)]) -> Response
         }
         Form::Table => {
             let now = (call.api.options.clock)();
-            let rows: Vec<Value> =
-                page.iter().map(|(_, stored)| table::row(&shown(stored), resource, call.output.include, now)).collect();
+            let rows: Vec<Value> = page
+                .iter()
+                .map(|(_, stored)| table::row(&shown(stored), resource, call.output.include, now))
+                .collect();
             let body = json!({ "kind": "Table", "apiVersion": "meta.k8s.io/v1", "metadata": metadata,
                 "columnDefinitions": table::columns(resource), "rows": rows });
             respond::reply(StatusCode::OK, call.output, &body, &[])
@@ -145,9 +152,12 @@ async fn state(call: &Call) -> Result<(Arc<Listing>, Option<Position>), ApiError
     let newest = async || Ok::<_, ApiError>(Arc::new(call.api.store.list(id, namespace).await?));
     if let Some(text) = query.get("continue") {
         if asked.is_some() {
-            return Err(ApiError::bad_request("specifying resource version is not allowed when using continue"));
+            return Err(ApiError::bad_request(
+                "specifying resource version is not allowed when using continue",
+            ));
         }
-        let (revision, start) = read_token(text).ok_or_else(|| ApiError::bad_request("continue key is not valid"))?;
+        let (revision, start) =
+            read_token(text).ok_or_else(|| ApiError::bad_request("continue key is not valid"))?;
         let listing = match call.api.kept(id, namespace, revision) {
             Some(listing) => listing,
             None => newest().await?,
@@ -208,7 +218,8 @@ fn position(key: &ObjectKey) -> Position {
 
 fn token(revision: u64, next: &Position) -> String {
     let (namespace, name) = next;
-    URL_SAFE_NO_PAD.encode(json!({ "v": "meta.k8s.io/v1", "rv": revision, "start": [namespace, name] }).to_string())
+    URL_SAFE_NO_PAD
+        .encode(json!({ "v": "meta.k8s.io/v1", "rv": revision, "start": [namespace, name] }).to_string())
 }
 
 fn read_token(text: &str) -> Option<(u64, Position)> {

@@ -116,7 +116,10 @@ async fn route(api: Api, request: Request) -> (&'static str, Result<Response, Ap
     let resource_path = ResourcePath::parse(&path);
     let (Some(resource_path), Some(identity)) = (resource_path, identity) else {
         let get = parts.method == Method::GET || parts.method == Method::HEAD;
-        return ("other", if get { document(&api, &path, &parts.headers) } else { Err(ApiError::method_not_allowed()) });
+        return (
+            "other",
+            if get { document(&api, &path, &parts.headers) } else { Err(ApiError::method_not_allowed()) },
+        );
     };
     let call = match call(api, resource_path, &parts, body).await {
         Ok(call) => call,
@@ -142,7 +145,12 @@ async fn route(api: Api, request: Request) -> (&'static str, Result<Response, Ap
     (verb, result)
 }
 
-async fn call(api: Api, path: ResourcePath, parts: &axum::http::request::Parts, body: Body) -> Result<Call, ApiError> {
+async fn call(
+    api: Api,
+    path: ResourcePath,
+    parts: &axum::http::request::Parts,
+    body: Body,
+) -> Result<Call, ApiError> {
     let found = api.registry.find(&path.group, &path.version, &path.plural);
     let resource = Arc::clone(found.ok_or_else(ApiError::no_such_resource)?);
     let misplaced = if resource.namespaced {
@@ -238,7 +246,8 @@ fn document(api: &Api, path: &str, headers: &HeaderMap) -> Result<Response, ApiE
         }
         other => {
             if let Some(rest) = other.strip_prefix("/openapi/v3/") {
-                return openapi::v3(&api.registry, rest, &api.options.git_version).map_or_else(not_found_page, ok);
+                return openapi::v3(&api.registry, rest, &api.options.git_version)
+                    .map_or_else(not_found_page, ok);
             }
             let segments: Vec<&str> = other.split('/').skip(1).collect();
             let found = match segments.as_slice() {

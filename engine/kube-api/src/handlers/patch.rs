@@ -59,7 +59,8 @@ fn read(call: &Call) -> Result<Patch, ApiError> {
     if !media_types.contains(&media_type) {
         return Err(ApiError::unsupported_media_type(media_types));
     }
-    let read = Patch::read(media_type, &call.body).ok_or_else(|| ApiError::unsupported_media_type(media_types))?;
+    let read =
+        Patch::read(media_type, &call.body).ok_or_else(|| ApiError::unsupported_media_type(media_types))?;
     read.map_err(|error| match error {
         PatchError::TooMany(_) => ApiError::too_large_patch(&error.to_string()),
         other => ApiError::bad_request(other.to_string()),

@@ -50,7 +50,11 @@ pub(super) fn preconditions(call: &Call, new: &Value, old: &Value, revision: u64
     match metadata::text(new, "resourceVersion") {
         "" | "0" if resource.is_builtin() => Ok(false),
         "" | "0" => {
-            let error = FieldError::invalid("metadata.resourceVersion", &Value::from(0), "must be specified for an update");
+            let error = FieldError::invalid(
+                "metadata.resourceVersion",
+                &Value::from(0),
+                "must be specified for an update",
+            );
             Err(ApiError::invalid_object(resource, name, &[error]))
         }
         version => match version.parse::<u64>() {

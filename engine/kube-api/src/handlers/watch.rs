@@ -13,6 +13,7 @@ use axum::{
 use futures::StreamExt;
 use serde_json::{Value, json};
 use tokio::{sync::mpsc, time};
+use tokio_util::sync::CancellationToken;
 
 use super::{
     Call,
@@ -77,6 +78,7 @@ pub(super) async fn watch(call: &Call) -> Result<Response, ApiError> {
         bookmarks,
         timeout: timeout.unwrap_or(call.api.options.watch_timeout),
         write_timeout: call.api.options.watch_write_timeout,
+        stop: call.api.options.stop.clone(),
         sender,
     };
     tokio::spawn(watcher.run(first, changes));
@@ -99,10 +101,14 @@ fn check_initial(initial: Option<bool>, rule: Option<&str>, bookmarks: bool) -> 
         Err(ApiError::invalid("meta.k8s.io", "ListOptions", "", &[FieldError::forbidden(field, why)]))
     };
     match (initial, rule) {
-        (None, Some(_)) => refused("resourceVersionMatch", "resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided"),
-        (Some(_), rule) if rule != Some("NotOlderThan") => {
-            refused("resourceVersionMatch", "sendInitialEvents requires setting resourceVersionMatch to NotOlderThan")
-        }
+        (None, Some(_)) => refused(
+            "resourceVersionMatch",
+            "resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided",
+        ),
+        (Some(_), rule) if rule != Some("NotOlderThan") => refused(
+            "resourceVersionMatch",
+            "sendInitialEvents requires setting resourceVersionMatch to NotOlderThan",
+        ),
         (Some(true), _) if !bookmarks => {
             refused("sendInitialEvents", "sendInitialEvents requires setting allowWatchBookmarks to true")
         }
@@ -118,6 +124,7 @@ struct Watcher {
     bookmarks: Option<Duration>,
     timeout: Duration,
     write_timeout: Duration,
+    stop: CancellationToken,
     sender: mpsc::Sender<Bytes>,
 }
 
@@ -141,6 +148,7 @@ impl Watcher {
             let wake = bookmark_at.map_or(deadline, |at| at.min(deadline));
             let next = tokio::select! {
                 biased;
+                () = self.stop.cancelled() => return,
                 () = self.sender.closed() => return,
                 next = changes.next() => next,
                 () = time::sleep_until(wake) => {
@@ -189,7 +197,9 @@ impl Watcher {
 
     /// What a change means to a watcher who sees only what its selectors match.
     fn event(&mut self, change: &Change) -> Option<Bytes> {
-        let matches = |object: &Option<std::sync::Arc<Value>>| object.as_ref().filter(|object| self.selectors.matches(object)).cloned();
+        let matches = |object: &Option<std::sync::Arc<Value>>| {
+            object.as_ref().filter(|object| self.selectors.matches(object)).cloned()
+        };
         let (previous, current) = (matches(&change.previous), matches(&change.current));
         let (kind, object) = match (previous, current) {
             (None, Some(current)) => ("ADDED", current),
@@ -232,7 +242,12 @@ struct Shape {
 
 impl Shape {
     fn new(call: &Call) -> Self {
-        Self { api: call.api.clone(), resource: call.resource.clone(), output: call.output, columns_sent: false }
+        Self {
+            api: call.api.clone(),
+            resource: call.resource.clone(),
+            output: call.output,
+            columns_sent: false,
+        }
     }
 
     fn event(&mut self, kind: &str, object: &Value, revision: u64) -> Bytes {
@@ -255,8 +270,12 @@ impl Shape {
             metadata["annotations"] = json!({ "k8s.io/initial-events-end": "true" });
         }
         let object = match self.output.form {
-            Form::Whole => json!({ "kind": self.resource.kind, "apiVersion": self.resource.api_version(), "metadata": metadata }),
-            Form::Partial => json!({ "kind": "PartialObjectMetadata", "apiVersion": "meta.k8s.io/v1", "metadata": metadata }),
+            Form::Whole => {
+                json!({ "kind": self.resource.kind, "apiVersion": self.resource.api_version(), "metadata": metadata })
+            }
+            Form::Partial => {
+                json!({ "kind": "PartialObjectMetadata", "apiVersion": "meta.k8s.io/v1", "metadata": metadata })
+            }
             Form::Table => self.table(revision, Vec::new()),
         };
         line(&json!({ "type": "BOOKMARK", "object": object }))

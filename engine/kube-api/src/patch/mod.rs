@@ -67,7 +67,8 @@ impl Patch {
         let mut patched = object.clone();
         match self {
             Self::Json(patch) => {
-                json_patch::patch(&mut patched, patch).map_err(|error| PatchError::Apply(error.to_string()))?;
+                json_patch::patch(&mut patched, patch)
+                    .map_err(|error| PatchError::Apply(error.to_string()))?;
             }
             Self::Merge(patch) => json_patch::merge(&mut patched, patch),
             Self::Strategic(patch) => return strategic::apply(patched, patch, schema),
@@ -93,7 +94,11 @@ mod tests {
 
     #[test]
     fn json_patches() {
-        check(JSON_PATCH, json!([{ "op": "add", "path": "/a/c/-", "value": 3 }]), Some(json!({ "a": { "b": 1, "c": [1, 2, 3] } })));
+        check(
+            JSON_PATCH,
+            json!([{ "op": "add", "path": "/a/c/-", "value": 3 }]),
+            Some(json!({ "a": { "b": 1, "c": [1, 2, 3] } })),
+        );
         check(JSON_PATCH, json!([{ "op": "remove", "path": "/a/b" }]), Some(json!({ "a": { "c": [1, 2] } })));
         check(JSON_PATCH, json!([{ "op": "test", "path": "/a/b", "value": 2 }]), None);
         check(JSON_PATCH, json!([{ "op": "replace", "path": "/x", "value": 2 }]), None);
@@ -110,7 +115,8 @@ mod tests {
         assert!(Patch::read(MERGE_PATCH, b"[1]").unwrap().is_err());
         assert!(Patch::read(STRATEGIC_PATCH, b"{").unwrap().is_err());
         assert!(Patch::read(JSON_PATCH, br#"[{"op":"fly","path":"/a"}]"#).unwrap().is_err());
-        let many: Vec<Value> = (0..=MAX_OPERATIONS).map(|_| json!({ "op": "remove", "path": "/a" })).collect();
+        let many: Vec<Value> =
+            (0..=MAX_OPERATIONS).map(|_| json!({ "op": "remove", "path": "/a" })).collect();
         assert!(Patch::read(JSON_PATCH, json!(many).to_string().as_bytes()).unwrap().is_err());
     }
 

@@ -19,21 +19,32 @@ pub(crate) fn apply(object: Value, patch: &Value, schema: &Schema) -> Result<Val
     }
 }
 
-fn merge_map(mut object: Map<String, Value>, patch: &Map<String, Value>, schema: &Schema) -> Result<Map<String, Value>, PatchError> {
+fn merge_map(
+    mut object: Map<String, Value>,
+    patch: &Map<String, Value>,
+    schema: &Schema,
+) -> Result<Map<String, Value>, PatchError> {
     match patch.get(DIRECTIVE).map(Value::as_str) {
         None | Some(Some("merge")) => {}
         Some(Some("replace")) => {
-            return Ok(patch.iter().filter(|(key, _)| *key != DIRECTIVE).map(|(k, v)| (k.clone(), v.clone())).collect());
+            return Ok(patch
+                .iter()
+                .filter(|(key, _)| *key != DIRECTIVE)
+                .map(|(k, v)| (k.clone(), v.clone()))
+                .collect());
         }
         Some(Some("delete")) => return Ok(Map::new()),
         Some(other) => {
-            return Err(PatchError::Apply(format!("unrecognized patch directive: {}", other.unwrap_or("(not text)"))));
+            return Err(PatchError::Apply(format!(
+                "unrecognized patch directive: {}",
+                other.unwrap_or("(not text)")
+            )));
         }
     }
     if let Some(retained) = patch.get(RETAIN_KEYS) {
-        let keys = retained
-            .as_array()
-            .ok_or_else(|| PatchError::Apply("invalid patch format of retainKeys: it must be a list".to_owned()))?;
+        let keys = retained.as_array().ok_or_else(|| {
+            PatchError::Apply("invalid patch format of retainKeys: it must be a list".to_owned())
+        })?;
         object.retain(|name, _| keys.iter().any(|key| key == name.as_str()));
     }
     for (name, gone) in directives(patch, DELETE_FROM) {
@@ -96,11 +107,13 @@ fn merge_list(mut items: Vec<Value>, change: &[Value], schema: &Schema) -> Resul
     }
     let inner = schema.items.as_deref();
     for element in change {
-        let fields = element
-            .as_object()
-            .ok_or_else(|| PatchError::Apply(format!("an element of a list merged by {key:?} must be an object")))?;
+        let fields = element.as_object().ok_or_else(|| {
+            PatchError::Apply(format!("an element of a list merged by {key:?} must be an object"))
+        })?;
         let Some(identity) = fields.get(key) else {
-            return Err(PatchError::Apply(format!("map: {element} does not contain declared merge key: {key}")));
+            return Err(PatchError::Apply(format!(
+                "map: {element} does not contain declared merge key: {key}"
+            )));
         };
         let found = items.iter().position(|item| item.get(key) == Some(identity));
         if element[DIRECTIVE] == "delete" {
@@ -164,7 +177,11 @@ mod tests {
     fn lists_merge_by_their_key() {
         let before = json!({ "named": [{ "name": "a", "v": 1 }, { "name": "b", "v": 2 }] });
         let patch = json!({ "named": [{ "name": "b", "v": 3 }, { "name": "c" }] });
-        check(before.clone(), patch, json!({ "named": [{ "name": "a", "v": 1 }, { "name": "b", "v": 3 }, { "name": "c" }] }));
+        check(
+            before.clone(),
+            patch,
+            json!({ "named": [{ "name": "a", "v": 1 }, { "name": "b", "v": 3 }, { "name": "c" }] }),
+        );
         let patch = json!({ "named": [{ "$patch": "delete", "name": "a" }] });
         check(before.clone(), patch, json!({ "named": [{ "name": "b", "v": 2 }] }));
         let patch = json!({ "named": [{ "$patch": "replace" }, { "name": "x" }] });
@@ -176,16 +193,32 @@ mod tests {
     #[test]
     fn lists_of_plain_values_merge_or_are_replaced() {
         check(json!({ "words": ["a"] }), json!({ "words": ["b", "a"] }), json!({ "words": ["a", "b"] }));
-        check(json!({ "words": ["a", "b"] }), json!({ "$deleteFromPrimitiveList/words": ["a"] }), json!({ "words": ["b"] }));
+        check(
+            json!({ "words": ["a", "b"] }),
+            json!({ "$deleteFromPrimitiveList/words": ["a"] }),
+            json!({ "words": ["b"] }),
+        );
         check(json!({ "plain": ["a"] }), json!({ "plain": ["b"] }), json!({ "plain": ["b"] }));
     }
 
     #[test]
     fn objects_merge_and_null_removes() {
-        check(json!({ "map": { "a": "1", "b": "2" } }), json!({ "map": { "a": null, "c": "3" } }), json!({ "map": { "b": "2", "c": "3" } }));
-        check(json!({ "map": { "a": "1" } }), json!({ "map": { "$patch": "replace", "z": "0" } }), json!({ "map": { "z": "0" } }));
+        check(
+            json!({ "map": { "a": "1", "b": "2" } }),
+            json!({ "map": { "a": null, "c": "3" } }),
+            json!({ "map": { "b": "2", "c": "3" } }),
+        );
+        check(
+            json!({ "map": { "a": "1" } }),
+            json!({ "map": { "$patch": "replace", "z": "0" } }),
+            json!({ "map": { "z": "0" } }),
+        );
         check(json!({ "map": { "a": "1" } }), json!({ "map": { "$patch": "delete" } }), json!({ "map": {} }));
-        check(json!({ "map": { "a": "1", "b": "2" } }), json!({ "map": { "$retainKeys": ["b"], "b": "3" } }), json!({ "map": { "b": "3" } }));
+        check(
+            json!({ "map": { "a": "1", "b": "2" } }),
+            json!({ "map": { "$retainKeys": ["b"], "b": "3" } }),
+            json!({ "map": { "b": "3" } }),
+        );
         check(json!({}), json!({ "map": { "a": null, "b": "1" } }), json!({ "map": { "b": "1" } }));
     }
 

@@ -20,10 +20,7 @@ pub(super) fn resources(definitions: &Value) -> Result<[Resource; 3], RegistryEr
         namespaced: false,
         short_names: vec!["no".to_owned()],
         columns: node_columns(),
-        selectable: vec![(
-            "spec.unschedulable".to_owned(),
-            JsonPath::fields(&["spec", "unschedulable"]),
-        )],
+        selectable: vec![("spec.unschedulable".to_owned(), JsonPath::fields(&["spec", "unschedulable"]))],
         status_subresource: true,
         ..core("Node", "nodes", definitions)?
     };
@@ -109,7 +106,9 @@ fn node_columns() -> Vec<Column> {
         computed("External-IP", "string", wide, 1, |node| address(node, "ExternalIP")),
         computed("OS-Image", "string", wide, 1, |node| info_or_unknown(node, "osImage")),
         computed("Kernel-Version", "string", wide, 1, |node| info_or_unknown(node, "kernelVersion")),
-        computed("Container-Runtime", "string", wide, 1, |node| info_or_unknown(node, "containerRuntimeVersion")),
+        computed("Container-Runtime", "string", wide, 1, |node| {
+            info_or_unknown(node, "containerRuntimeVersion")
+        }),
     ]
 }
 

@@ -50,7 +50,8 @@ pub(super) fn read(manifest: &str, definitions: &Value) -> Result<Resource, Regi
     if !raw_schema.is_object() {
         return Err(missing("spec.versions[].schema.openAPIV3Schema").into());
     }
-    raw_schema["properties"]["apiVersion"] = json!({ "type": "string", "description": "Version of the schema of this object." });
+    raw_schema["properties"]["apiVersion"] =
+        json!({ "type": "string", "description": "Version of the schema of this object." });
     raw_schema["properties"]["kind"] = json!({ "type": "string", "description": "Kind of this object." });
     raw_schema["properties"]["metadata"] =
         json!({ "$ref": format!("#/definitions/{OBJECT_META}"), "description": "Standard object metadata." });

@@ -12,8 +12,8 @@ use std::sync::Arc;
 use serde_json::Value;
 
 pub use crd::CrdError;
-pub(crate) use rules::NAMESPACE_FINALIZER;
 pub use resource::{Column, Hooks, NameRule, Resource, Source, TypeSystem};
+pub(crate) use rules::NAMESPACE_FINALIZER;
 
 use crate::{
     schema::{Schema, SchemaError},
@@ -76,7 +76,8 @@ impl Registry {
         for resource in builtin::resources(&registry.definitions)? {
             registry.add(resource);
         }
-        let files = [(DEVICES, rules::DEVICE), (DEVICE_MODELS, rules::DEVICE_MODEL), (DEVICE_STATUSES, Hooks::NONE)];
+        let files =
+            [(DEVICES, rules::DEVICE), (DEVICE_MODELS, rules::DEVICE_MODEL), (DEVICE_STATUSES, Hooks::NONE)];
         for (yaml, hooks) in files {
             let mut resource = crd::read(yaml, &registry.definitions)?;
             resource.hooks = hooks;

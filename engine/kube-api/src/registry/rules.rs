@@ -12,8 +12,10 @@ pub(crate) const NAMESPACE_FINALIZER: &str = "kubernetes";
 
 pub(super) const NAMESPACE: Hooks = Hooks { prepare: prepare_namespace, validate: |_, _| Vec::new() };
 pub(super) const CONFIG_MAP: Hooks = Hooks { prepare: |_, _| {}, validate: validate_config_map };
-pub(super) const DEVICE: Hooks =
-    Hooks { prepare: |_, _| {}, validate: |new, _| unique_names(&new["spec"]["properties"], "spec.properties") };
+pub(super) const DEVICE: Hooks = Hooks {
+    prepare: |_, _| {},
+    validate: |new, _| unique_names(&new["spec"]["properties"], "spec.properties"),
+};
 pub(super) const DEVICE_MODEL: Hooks = DEVICE;
 
 fn prepare_namespace(new: &mut Value, old: Option<&Value>) {

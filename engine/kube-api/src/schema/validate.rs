@@ -45,7 +45,8 @@ fn check(value: &Value, schema: &Schema, at: &str, errors: &mut Vec<FieldError>)
     }
     if !fits(value, schema) {
         let found = type_name(value);
-        let wanted = if schema.int_or_string { "integer,string" } else { schema.kind.map_or("any", Type::name) };
+        let wanted =
+            if schema.int_or_string { "integer,string" } else { schema.kind.map_or("any", Type::name) };
         let why = format!("{at} in body must be of type {wanted}: {found:?}");
         errors.push(FieldError::type_invalid(at, found, &why));
         return;

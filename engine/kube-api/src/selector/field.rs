@@ -25,10 +25,16 @@ impl FieldSelector {
             if term.is_empty() {
                 continue;
             }
-            let (name, equal, raw) = operator(term)
-                .ok_or_else(|| SelectorError::Field(format!("invalid selector: '{text}'; can't understand '{term}'")))?;
+            let (name, equal, raw) = operator(term).ok_or_else(|| {
+                SelectorError::Field(format!("invalid selector: '{text}'; can't understand '{term}'"))
+            })?;
             let path = path_of(name, resource)?;
-            requirements.push(Requirement { name: name.to_owned(), path, equal, value: unescape(raw, text)? });
+            requirements.push(Requirement {
+                name: name.to_owned(),
+                path,
+                equal,
+                value: unescape(raw, text)?,
+            });
         }
         Ok(Self(requirements))
     }
@@ -36,7 +42,12 @@ impl FieldSelector {
     /// The selector of one name.
     pub(crate) fn name(name: &str) -> Self {
         let path = JsonPath::fields(&["metadata", "name"]);
-        Self(vec![Requirement { name: "metadata.name".to_owned(), path, equal: true, value: name.to_owned() }])
+        Self(vec![Requirement {
+            name: "metadata.name".to_owned(),
+            path,
+            equal: true,
+            value: name.to_owned(),
+        }])
     }
 
     /// Whether everything is selected.
@@ -113,10 +124,16 @@ fn unescape(raw: &str, whole: &str) -> Result<String, SelectorError> {
         match c {
             '\\' => match chars.next() {
                 Some(next @ ('\\' | ',' | '=')) => value.push(next),
-                _ => return Err(SelectorError::Field(format!("invalid selector: '{whole}'; bad escape sequence"))),
+                _ => {
+                    return Err(SelectorError::Field(format!(
+                        "invalid selector: '{whole}'; bad escape sequence"
+                    )));
+                }
             },
             ',' | '=' => {
-                return Err(SelectorError::Field(format!("invalid selector: '{whole}'; unescaped '{c}' in a value")));
+                return Err(SelectorError::Field(format!(
+                    "invalid selector: '{whole}'; unescaped '{c}' in a value"
+                )));
             }
             _ => value.push(c),
         }
@@ -141,7 +158,8 @@ mod tests {
 
     #[test]
     fn fields_select() {
-        let object = json!({ "metadata": { "name": "a,b", "namespace": "n" }, "spec": { "nodeName": "edge" } });
+        let object =
+            json!({ "metadata": { "name": "a,b", "namespace": "n" }, "spec": { "nodeName": "edge" } });
         for (text, expected) in [
             ("", true),
             ("spec.nodeName=edge", true),
@@ -157,12 +175,19 @@ mod tests {
     #[test]
     fn a_node_is_schedulable_unless_it_says_otherwise() {
         assert!(parse("spec.unschedulable=false", "nodes").unwrap().matches(&json!({ "spec": {} })));
-        assert!(!parse("spec.unschedulable=false", "nodes").unwrap().matches(&json!({ "spec": { "unschedulable": true } })));
+        assert!(
+            !parse("spec.unschedulable=false", "nodes")
+                .unwrap()
+                .matches(&json!({ "spec": { "unschedulable": true } }))
+        );
     }
 
     #[test]
     fn unsupported_fields_are_refused_as_a_kubernetes_server_does() {
-        assert_eq!(parse("spec.x=1", "devices").unwrap_err().to_string(), "field label not supported: spec.x");
+        assert_eq!(
+            parse("spec.x=1", "devices").unwrap_err().to_string(),
+            "field label not supported: spec.x"
+        );
         assert_eq!(
             parse("data.x=1", "configmaps").unwrap_err().to_string(),
             r#""data.x" is not a known field selector: only "metadata.name", "metadata.namespace""#

@@ -39,7 +39,9 @@ impl LabelSelector {
             match parser.next() {
                 None => break,
                 Some(Token::Symbol(",")) => {}
-                Some(other) => return Err(syntax(format!("found '{}', expected: ',' or 'end of string'", other.text()))),
+                Some(other) => {
+                    return Err(syntax(format!("found '{}', expected: ',' or 'end of string'", other.text())));
+                }
             }
         }
         Ok(Self(requirements))
@@ -140,7 +142,13 @@ impl<'a> Parser<'a> {
             return Err(syntax(format!("key: Invalid value: {key:?}: {why}")));
         }
         let test = match self.peek() {
-            None | Some(Token::Symbol(",")) => if negated { Test::Absent } else { Test::Exists },
+            None | Some(Token::Symbol(",")) => {
+                if negated {
+                    Test::Absent
+                } else {
+                    Test::Exists
+                }
+            }
             _ if negated => return Err(syntax("'!' takes a key alone")),
             Some(_) => self.test()?,
         };
@@ -196,7 +204,9 @@ impl<'a> Parser<'a> {
             match self.next() {
                 Some(Token::Symbol(",")) => values.push(self.value()),
                 Some(Token::Symbol(")")) => return Ok(values),
-                Some(other) => return Err(syntax(format!("found '{}', expected: ',', or ')'", other.text()))),
+                Some(other) => {
+                    return Err(syntax(format!("found '{}', expected: ',', or ')'", other.text())));
+                }
                 None => return Err(syntax("found '', expected: ',', or ')'")),
             }
         }
@@ -220,12 +230,29 @@ mod tests {
     #[test]
     fn requirements() {
         for yes in [
-            "", "a", "a=b", "a==b", "a!=c", "!c", "a in (c, b)", "a notin (c)", "c notin (c)", "c!=d", "n>4", "n < 6",
-            "a=b,!c,n>1", "x.io/y", "x.io/y=", "x.io/y in ()", " a = b ",
+            "",
+            "a",
+            "a=b",
+            "a==b",
+            "a!=c",
+            "!c",
+            "a in (c, b)",
+            "a notin (c)",
+            "c notin (c)",
+            "c!=d",
+            "n>4",
+            "n < 6",
+            "a=b,!c,n>1",
+            "x.io/y",
+            "x.io/y=",
+            "x.io/y in ()",
+            " a = b ",
         ] {
             check(yes, true);
         }
-        for no in ["c", "a=c", "a!=b", "!a", "a in (c)", "a notin (b,c)", "n>5", "n<5", "a>1", "a=b,c", "c in (d)"] {
+        for no in
+            ["c", "a=c", "a!=b", "!a", "a in (c)", "a notin (b,c)", "n>5", "n<5", "a>1", "a=b,c", "c in (d)"]
+        {
             check(no, false);
         }
     }
@@ -233,7 +260,8 @@ mod tests {
     #[test]
     fn what_is_not_a_selector_is_refused() {
         for wrong in [
-            ",", "a,", "a in b", "a in (b", "=b", "a=b c", "!a=b", "a>b", "-a", "a=b/c", "a b", "a/b/c", "(", "a=!",
+            ",", "a,", "a in b", "a in (b", "=b", "a=b c", "!a=b", "a>b", "-a", "a=b/c", "a b", "a/b/c", "(",
+            "a=!",
         ] {
             assert!(LabelSelector::parse(wrong).is_err(), "{wrong}");
         }

@@ -13,7 +13,10 @@ use std::{
     time::Duration,
 };
 
-use ledge_kube_api::{Api, Options, Registry, kubeconfig, router, run_controllers, serve, store::ObjectStore, testing::MemoryStore};
+use ledge_kube_api::{
+    Api, Options, Registry, kubeconfig, router, run_controllers, serve, store::ObjectStore,
+    testing::MemoryStore,
+};
 use rcgen::{BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair};
 use serde_json::{Value, json};
 use tokio::{
@@ -51,7 +54,8 @@ fn certificate(issuer: &Issuer<'_, KeyPair>, user: &str, group: &str) -> (String
     let mut params = CertificateParams::new(vec!["127.0.0.1".to_owned(), "localhost".to_owned()]).unwrap();
     params.distinguished_name.push(DnType::CommonName, user);
     params.distinguished_name.push(DnType::OrganizationName, group);
-    params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth, ExtendedKeyUsagePurpose::ServerAuth];
+    params.extended_key_usages =
+        vec![ExtendedKeyUsagePurpose::ClientAuth, ExtendedKeyUsagePurpose::ServerAuth];
     (params.signed_by(&key, issuer).unwrap().pem(), key.serialize_pem())
 }
 
@@ -83,9 +87,13 @@ impl Server {
         let stranger = certificate(&issuer, "stranger", "nobody");
         let mut roots = RootCertStore::empty();
         roots.add(ca_der.clone()).unwrap();
-        let verifier = WebPkiClientVerifier::builder(Arc::new(roots)).allow_unauthenticated().build().unwrap();
+        let verifier =
+            WebPkiClientVerifier::builder(Arc::new(roots)).allow_unauthenticated().build().unwrap();
         let (chain, key) = der(&server);
-        let tls = ServerConfig::builder().with_client_cert_verifier(verifier).with_single_cert(vec![chain], key).unwrap();
+        let tls = ServerConfig::builder()
+            .with_client_cert_verifier(verifier)
+            .with_single_cert(vec![chain], key)
+            .unwrap();
 
         let counter = AtomicU64::new(1);
         let mut options = Options::new(jiff::Timestamp::now, move || {
@@ -94,9 +102,9 @@ impl Server {
             format!("{:08x}-0000-4000-8000-{:012x}", mixed >> 32, n)
         });
         change(&mut options);
+        let stop = options.stop.clone();
         let store: Arc<dyn ObjectStore> = Arc::new(MemoryStore::new(history));
         let api = Api::new(store, Arc::new(Registry::standard().unwrap()), options);
-        let stop = CancellationToken::new();
         tokio::spawn(run_controllers(api.clone(), stop.clone()));
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
@@ -113,7 +121,8 @@ impl Server {
         });
         std::fs::write(&kubeconfig, yaml.unwrap()).unwrap();
         let guard = stop.clone().drop_guard();
-        let server = Self { address, home, kubeconfig, admin, stranger, ca: ca_der, stop, done, _guard: guard };
+        let server =
+            Self { address, home, kubeconfig, admin, stranger, ca: ca_der, stop, done, _guard: guard };
         for name in ["default", "kube-system"] {
             server.post("/api/v1/namespaces", &json!({ "metadata": { "name": name } })).await.expect(201);
         }
@@ -182,7 +191,13 @@ impl Server {
     }
 
     /// One request over a connection of its own.
-    pub(crate) async fn request(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Reply {
+    pub(crate) async fn request(
+        &self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: &[u8],
+    ) -> Reply {
         self.request_as(Some(&self.admin), method, path, headers, body).await
     }
 
@@ -195,7 +210,10 @@ impl Server {
         body: &[u8],
     ) -> Reply {
         let mut stream = self.connect(identity).await;
-        let mut head = format!("{method} {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: {}\r\n", body.len());
+        let mut head = format!(
+            "{method} {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: {}\r\n",
+            body.len()
+        );
         for (name, value) in headers {
             head.push_str(&format!("{name}: {value}\r\n"));
         }
@@ -295,7 +313,11 @@ impl Reply {
         let text = String::from_utf8_lossy(answer).into_owned();
         let (head, body) = text.split_once("\r\n\r\n").unwrap_or((&text, ""));
         let code = head.split(' ').nth(1).and_then(|code| code.parse().ok()).unwrap_or(0);
-        let body = if head.to_lowercase().contains("transfer-encoding: chunked") { unchunk(body) } else { body.to_owned() };
+        let body = if head.to_lowercase().contains("transfer-encoding: chunked") {
+            unchunk(body)
+        } else {
+            body.to_owned()
+        };
         Self { code, head: head.to_lowercase(), text: body }
     }
 
