@@ -125,7 +125,7 @@ pub fn trim_up<S: Store>(txn: &mut Txn<'_, S>, node: &NodeName, keep: u64) -> Re
 }
 
 /// Rows for the base of a new log: they belong to its position 0, whatever wrote them before.
-pub(super) fn rebased(rows: impl IntoIterator<Item = (Vec<u8>, Vec<u8>)>) -> Vec<Row> {
+pub fn rebased(rows: impl IntoIterator<Item = (Vec<u8>, Vec<u8>)>) -> Vec<Row> {
     let rebase = |(key, value): (Vec<u8>, Vec<u8>)| {
         let body = row::split(&value).map(|(_, body)| body.to_vec()).unwrap_or_default();
         let mut value = Seq::ZERO.0.to_le_bytes().to_vec();
