@@ -347,7 +347,10 @@ async fn server_side_apply_is_refused_clearly() {
         return;
     };
     let refused = server.kubectl_fails("apply --server-side -f -", CONFIG).await;
-    has(&refused, &["application/apply-patch+yaml", "accepted media types include: application/json-patch+json"]);
+    has(
+        &refused,
+        &["application/apply-patch+yaml", "accepted media types include: application/json-patch+json"],
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

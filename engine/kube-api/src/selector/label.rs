@@ -40,7 +40,10 @@ impl LabelSelector {
                 None => break,
                 Some(Token::Symbol(",")) => {}
                 Some(other) => {
-                    return Err(syntax(format!("found '{}', expected: ',' or 'end of string'", other.text())));
+                    return Err(syntax(format!(
+                        "found '{}', expected: ',' or 'end of string'",
+                        other.text()
+                    )));
                 }
             }
         }
