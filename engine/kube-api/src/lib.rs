@@ -20,6 +20,7 @@ mod controllers;
 mod decode;
 mod discovery;
 mod handlers;
+mod impatient;
 pub mod jsonpath;
 pub mod kubeconfig;
 mod metadata;

@@ -15,7 +15,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tower::ServiceExt;
 use x509_parser::prelude::{FromDer, X509Certificate};
 
-use crate::{auth::Identity, metric_definitions as names};
+use crate::{auth::Identity, impatient::Impatient, metric_definitions as names};
 
 /// Most connections at a time.
 const MAX_CONNECTIONS: usize = 1024;
@@ -23,6 +23,8 @@ const MAX_CONNECTIONS: usize = 1024;
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 /// Longest time until the headers of a request are complete.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(30);
+/// Longest time that a client may take nothing of what is written to it; a client that has gone silent frees its place.
+const WRITE_TIMEOUT: Duration = Duration::from_secs(60);
 /// How long connections may go on after the stop; watches are cut then.
 const GRACE: Duration = Duration::from_secs(5);
 /// Pause after the listener could not accept, such as for want of file descriptors.
@@ -89,7 +91,12 @@ async fn talk(stream: TcpStream, acceptor: TlsAcceptor, router: Router, stop: Ca
         tracing::debug!(%error, "connection is gone");
         return;
     }
-    let stream = match time::timeout(HANDSHAKE_TIMEOUT, acceptor.accept(stream)).await {
+    let stream = match time::timeout(
+        HANDSHAKE_TIMEOUT,
+        acceptor.accept(Impatient::new(stream, WRITE_TIMEOUT)),
+    )
+    .await
+    {
         Ok(Ok(stream)) => stream,
         Ok(Err(error)) => {
             tracing::debug!(%error, "handshake failed");
