@@ -16,8 +16,8 @@ pub enum Bug {
     DeleteOnAbsence,
     /// Let the newest connection win, whatever its session number.
     TrustArrivalTime,
-    /// Count an acknowledgement as proof without comparing its chain.
-    ProveWithoutChain,
+    /// Count as proved what was only sent.
+    ProveOnSend,
     /// Resume from what was once accepted instead of where the cloud now ends.
     TrustOldAck,
     /// Commit rows of a view without the cursor and the events beside them.
@@ -34,7 +34,7 @@ pub const BUGS: &[(Bug, &str)] = &[
     (Bug::TrimUnproved, "trim-unproved"),
     (Bug::DeleteOnAbsence, "delete-on-absence"),
     (Bug::TrustArrivalTime, "trust-arrival-time"),
-    (Bug::ProveWithoutChain, "prove-without-chain"),
+    (Bug::ProveOnSend, "prove-on-send"),
     (Bug::TrustOldAck, "trust-old-ack"),
     (Bug::SkipRows, "skip-rows"),
     (Bug::KeepLostLog, "keep-lost-log"),

@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use ledge_schemas::{NodeName, Seq, limits};
 
 use super::edge::{digest_of, name, own_digests};
-use super::flow::{Acked, Inbound, Outbound};
+use super::flow::{Acked, Inbound, Outbound, Patience};
 use super::message::{
     Ack, Beat, Confirm, Direction, DownPlan, DownVerdict, Hello, Message, Refuse, RefuseCode, UpVerdict,
     ViewDigest, Welcome,
@@ -57,8 +57,10 @@ pub struct CloudSession {
     offered: Option<(Inbound, Seq)>,
     arriving_up: Assembly,
     arriving_rows: Option<Assembly>,
+    rows_taken: bool,
     commands: VecDeque<Asked>,
     heard_ms: u64,
+    patience: Patience,
     refolded: bool,
 }
 
@@ -100,8 +102,10 @@ impl CloudSession {
             offered: None,
             arriving_up: Assembly::default(),
             arriving_rows: None,
+            rows_taken: false,
             commands: VecDeque::new(),
             heard_ms: now_ms,
+            patience: Patience::new(now_ms),
             refolded: false,
         }
     }
@@ -252,13 +256,21 @@ impl CloudSession {
                     let why = "base of a log that the hello did not name".to_owned();
                     return self.close(CloseReason::Protocol(why), out);
                 }
+                if self.up.is_some() {
+                    // Came twice: it is installed already, or on its way.
+                    return;
+                }
                 if let Phase::Confirming(shake) = &self.phase {
                     base.epoch = shake.1.up_epoch;
                 }
                 self.up = Some(Inbound::new(base.log_id, base.seq));
                 self.ask(Asked::InstallUp, Command::Install { direction, session, base, rows }, out);
             }
-            Direction::Down => self.ask(Asked::Snapshot, Command::Reconcile { session, rows }, out),
+            Direction::Down if self.rows_taken => {}
+            Direction::Down => {
+                self.rows_taken = true;
+                self.ask(Asked::Snapshot, Command::Reconcile { session, rows }, out);
+            }
         }
     }
 
@@ -379,6 +391,13 @@ impl CloudSession {
         };
         if silent > allowed {
             self.close(CloseReason::Silent, out);
+        }
+        // Before there is a flow, the edge owes its rows or its offer.
+        let owed = self.phase == Phase::Live && self.down.as_ref().is_none_or(Outbound::is_waiting);
+        let mark = self.down.as_ref().map(|down| down.proved);
+        let limit = u64::from(super::commands::cloud::HEARTBEAT_MS) * super::STALLED_BEATS;
+        if self.patience.is_over(now_ms, owed, mark, limit) {
+            self.close(CloseReason::Stalled, out);
         }
     }
 

@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use ledge_schemas::{LogId, NodeName, Seq, format, kinds};
 
 use super::commands::edge::SessionRecord;
-use super::flow::{Acked, Inbound, Outbound};
+use super::flow::{Acked, Inbound, Outbound, Patience};
 use super::message::{
     Ack, Beat, Confirm, Direction, DownPlan, DownVerdict, Hello, Message, Overlay, RefuseCode, UpPlan,
     UpVerdict, ViewDigest, Welcome,
@@ -46,6 +46,7 @@ pub struct EdgeSession {
     arriving: Assembly,
     commands: VecDeque<Asked>,
     heard_ms: u64,
+    patience: Patience,
     beat_ms: u64,
     beats: u64,
     heartbeat_ms: u64,
@@ -121,6 +122,7 @@ impl EdgeSession {
             arriving: Assembly::default(),
             commands: VecDeque::new(),
             heard_ms: now_ms,
+            patience: Patience::new(now_ms),
             beat_ms: now_ms,
             beats: 0,
             heartbeat_ms: u64::from(super::commands::cloud::HEARTBEAT_MS),
@@ -179,6 +181,8 @@ impl EdgeSession {
             (Message::Base(chunk), Phase::Live) if chunk.direction == Direction::Down => {
                 match self.arriving.take(*chunk) {
                     Ok(None) => {}
+                    // Came twice: what followed it is here already.
+                    Ok(Some((base, _))) if self.is_beyond(&base) => {}
                     Ok(Some((base, rows))) => {
                         self.down = Some(Inbound::new(base.log_id, base.seq));
                         let (direction, session) = (Direction::Down, self.session);
@@ -334,6 +338,10 @@ impl EdgeSession {
         Ok(())
     }
 
+    fn is_beyond(&self, base: &Base) -> bool {
+        self.down.as_ref().is_some_and(|down| down.is_beyond(base.log_id, base.seq))
+    }
+
     fn runs(&mut self, runs: Vec<crate::Run>, out: &mut Vec<Output>) {
         let Some(down) = &mut self.down else {
             return self.close(CloseReason::Protocol("frame before any base".into()), out);
@@ -414,6 +422,13 @@ impl EdgeSession {
 
     fn tick(&mut self, now_ms: u64, log: &dyn SessionLog, out: &mut Vec<Output>) -> Result<(), StoreError> {
         let silent = now_ms.saturating_sub(self.heard_ms);
+        let limit = self.heartbeat_ms * super::STALLED_BEATS;
+        let flow = self.offer.as_ref().map_or(&self.up, |(offer, _)| offer);
+        let owed = self.phase == Phase::Live && (self.up.is_waiting() || flow.is_waiting());
+        let mark = Some(Seq(self.up.proved.0.wrapping_add(flow.proved.0)));
+        if self.patience.is_over(now_ms, owed, mark, limit) {
+            self.close(CloseReason::Stalled, out);
+        }
         match self.phase {
             Phase::Live if silent > self.heartbeat_ms * SILENT_BEATS => self.close(CloseReason::Silent, out),
             Phase::AwaitingWelcome | Phase::Storing(_) if silent > HANDSHAKE_MS => {
@@ -465,6 +480,11 @@ impl EdgeSession {
         while let Some(frame) = self.up.next(log, None)? {
             let frame = frame.into();
             out.push(Output::Send(Lane::History, Message::Frame { direction: Direction::Up, frame }));
+            if broken::is(Bug::ProveOnSend) {
+                let seq = self.up.next_after;
+                self.ask(Asked::SetProved, Command::SetProved { seq }, out);
+                out.push(Output::Note(Note::Proved(seq)));
+            }
         }
         if let Some((offer, through)) = &mut self.offer {
             while let Some(frame) = offer.next(log, Some(*through))? {

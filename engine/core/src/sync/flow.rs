@@ -17,7 +17,8 @@ const FRAME_TARGET: usize = 256 * 1024;
 #[derive(Clone, Debug)]
 pub(super) struct Outbound {
     direction: Direction,
-    next_after: Seq,
+    /// Sent through here.
+    pub(super) next_after: Seq,
     in_flight: VecDeque<(Seq, Chain, usize)>,
     bytes: usize,
     credit_frames: usize,
@@ -81,6 +82,11 @@ impl Outbound {
         Ok(Some(frame))
     }
 
+    /// Whether something was sent and is not acknowledged.
+    pub(super) fn is_waiting(&self) -> bool {
+        !self.in_flight.is_empty()
+    }
+
     /// Takes a cumulative acknowledgement.
     pub(super) fn acked(&mut self, seq: Seq, chain: Chain) -> Acked {
         if seq <= self.proved && self.in_flight.front().is_none_or(|(first, ..)| seq < *first) {
@@ -89,7 +95,7 @@ impl Outbound {
         let Some(at) = self.in_flight.iter().position(|(last, ..)| *last == seq) else {
             return Acked::Known;
         };
-        if self.in_flight.get(at).is_some_and(|(_, ours, _)| *ours != chain) && !skip_proof() {
+        if self.in_flight.get(at).is_some_and(|(_, ours, _)| *ours != chain) {
             return Acked::Differs;
         }
         for (_, _, bytes) in self.in_flight.drain(..=at) {
@@ -100,8 +106,25 @@ impl Outbound {
     }
 }
 
-fn skip_proof() -> bool {
-    crate::broken::is(crate::broken::Bug::ProveWithoutChain)
+/// Notices that something which the other side owes does not come, although it speaks.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Patience {
+    since_ms: u64,
+    mark: Option<Seq>,
+}
+
+impl Patience {
+    pub(super) fn new(now_ms: u64) -> Self {
+        Self { since_ms: now_ms, mark: None }
+    }
+
+    /// `owed`: whether something is; `mark`: what moves as it comes. True after `limit_ms` without.
+    pub(super) fn is_over(&mut self, now_ms: u64, owed: bool, mark: Option<Seq>, limit_ms: u64) -> bool {
+        if !owed || mark != self.mark {
+            *self = Self { since_ms: now_ms, mark };
+        }
+        now_ms.saturating_sub(self.since_ms) > limit_ms
+    }
 }
 
 /// The receiving end.
@@ -123,6 +146,11 @@ pub(super) struct Fresh {
 impl Inbound {
     pub(super) fn new(log_id: LogId, received: Seq) -> Self {
         Self { log_id, received }
+    }
+
+    /// Whether more of this log was received than a base of it would hold.
+    pub(super) fn is_beyond(&self, log_id: LogId, seq: Seq) -> bool {
+        self.log_id == log_id && self.received > seq
     }
 
     /// Takes the runs of a frame: drops what was received before, refuses a gap or a foreign log.

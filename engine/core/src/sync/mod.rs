@@ -42,6 +42,9 @@ pub trait Session {
     ) -> Result<Vec<Output>, StoreError>;
 }
 
+/// Heartbeats after which something owed counts as lost on the way.
+const STALLED_BEATS: u64 = 4;
+
 /// Which queue of the connection a message takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Lane {
@@ -171,6 +174,8 @@ pub enum Answer {
 pub enum CloseReason {
     /// The other side does not speak.
     Silent,
+    /// The other side speaks, but what it owes does not come.
+    Stalled,
     /// The other side broke the protocol.
     Protocol(String),
     /// The store does not take more.

@@ -81,7 +81,11 @@ fn install<S: Store>(
     base: Base,
     rows: Vec<Row>,
 ) -> Result<Answer, StoreError> {
-    txn.begin(stream, base, rows)?;
+    let beyond = |here: crate::log::StreamHead| here.base.log_id == base.log_id && here.tail > base.seq;
+    // A base never takes back events of its own log.
+    if !txn.head(stream).is_some_and(beyond) {
+        txn.begin(stream, base, rows)?;
+    }
     head(txn, stream)
 }
 

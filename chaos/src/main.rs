@@ -1,0 +1,7 @@
+//! `ledge-chaos`: see `--help`.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    ledge_chaos::cli::main()
+}

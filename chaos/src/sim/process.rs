@@ -1,0 +1,133 @@
+//! One process, cloud or edge: a journal on a simulated disk, its one writer, its sessions.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use ledge_core::journal::{Journal, Txn};
+use ledge_core::log::StoreError;
+use ledge_core::sync::{Answer, CloudSession, Command, EdgeSession};
+use ledge_log::{SimDisk, SimStore};
+use ledge_schemas::{LogId, NodeName, Position, Seq};
+
+/// What a process does.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// The cloud.
+    Cloud,
+    /// An edge of this name.
+    Edge(NodeName),
+}
+
+/// Work for the writer.
+#[derive(Clone, Debug)]
+pub enum Job {
+    /// A session's command. The answer goes back to it.
+    Session { connection: u64, node: NodeName, command: Command, fresh: LogId },
+    /// A device's report: `device`, property value unique in the run.
+    Report { serial: u64 },
+    /// Trim `up`.
+    Trim,
+    /// Bring `down/<node>` to what the API says.
+    Desired { node: NodeName, fresh: LogId },
+    /// An operator decides.
+    Resolve { node: NodeName, keep: LogId },
+    /// An operator accepts the API as the truth.
+    Accept,
+    /// The tail was lost below the witness, or the first start.
+    BeginUp { fresh: LogId, first: bool },
+}
+
+/// What a job gave.
+#[derive(Clone, Debug)]
+pub enum JobResult {
+    /// Of a session's command.
+    Session(Result<Answer, StoreError>),
+    /// A report's position and log.
+    Reported(Result<(LogId, Position), StoreError>),
+    /// Nothing to pass on.
+    Other,
+}
+
+/// A process that runs.
+pub struct Running {
+    /// The journal.
+    pub journal: Journal<SimStore>,
+    /// Queued work.
+    pub inbox: VecDeque<Job>,
+    /// Work that is durable and whose answers are under way.
+    pub answers: VecDeque<Vec<(Job, JobResult)>>,
+    /// Whether a commit is planned.
+    pub committing: bool,
+    /// The edge's session and its connection.
+    pub edge: Option<(u64, EdgeSession)>,
+    /// The cloud's sessions by connection.
+    pub cloud: BTreeMap<u64, (NodeName, CloudSession)>,
+    /// Failed dials in a row.
+    pub failures: u32,
+    /// Quarantined: dials slowly.
+    pub quarantined: bool,
+}
+
+/// A process, running or not.
+pub struct Process {
+    /// What it does.
+    pub role: Role,
+    /// Its disk; outlives the process.
+    pub disk: SimDisk,
+    /// Counts starts; actions of an earlier life are void.
+    pub life: u64,
+    /// The process, if it runs.
+    pub running: Option<Running>,
+    /// Wall clock minus virtual time.
+    pub clock_ms: i64,
+    /// Milliseconds that a sync takes at most.
+    pub sync_ms: u64,
+    /// Retired: never starts again.
+    pub retired: bool,
+}
+
+impl Process {
+    /// A process that never ran.
+    #[must_use]
+    pub fn new(role: Role, disk: SimDisk) -> Self {
+        Self { role, disk, life: 0, running: None, clock_ms: 0, sync_ms: 4, retired: false }
+    }
+
+    /// Its wall clock.
+    #[must_use]
+    pub fn wall(&self, now_ms: u64) -> u64 {
+        /// Where virtual time begins, so that jumps back stay positive.
+        const BEGIN_MS: i64 = 1_700_000_000_000;
+        let wall = BEGIN_MS + self.clock_ms + i64::try_from(now_ms).unwrap_or(i64::MAX);
+        u64::try_from(wall).unwrap_or(0)
+    }
+
+    /// Name for the trace.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        match &self.role {
+            Role::Cloud => "cloud",
+            Role::Edge(node) => node.as_str(),
+        }
+    }
+
+    /// The edge's node.
+    #[must_use]
+    pub fn node(&self) -> Option<&NodeName> {
+        match &self.role {
+            Role::Cloud => None,
+            Role::Edge(node) => Some(node),
+        }
+    }
+}
+
+/// Type of the transactions here.
+pub type SimTxn<'a> = Txn<'a, SimStore>;
+
+/// Tail of an edge's own log: (log id, seq).
+#[must_use]
+pub fn own_tail(process: &Process) -> Option<(LogId, Seq)> {
+    let running = process.running.as_ref()?;
+    let node = process.node()?;
+    let head = running.journal.head(&ledge_schemas::StreamId::Up(node.clone()))?;
+    Some((head.base.log_id, head.tail))
+}
