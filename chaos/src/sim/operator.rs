@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use ledge_core::broken::{self, Bug};
+use ledge_core::desired::{self, Gone, Standing, Wanted};
 use ledge_core::journal::Draft;
 use ledge_core::log::StoreError;
 use ledge_core::sync::commands::{self, Fresh, Side};
@@ -44,7 +44,7 @@ pub fn execute(
         }
         (Job::BeginUp { fresh, first: false }, Role::Cloud) => other(txn.command(|txn| first_start(txn, *fresh))),
         (Job::Desired { node, fresh }, Role::Cloud) => {
-            other(txn.command(|txn| desired(txn, node, *fresh, api, removable)))
+            other(txn.command(|txn| bring_down(txn, node, *fresh, api, removable)))
         }
         (Job::Resolve { node, keep }, Role::Cloud) => other(txn.command(|txn| {
             commands::cloud::record(txn, node.as_str(), &NodeResolved { keep: *keep })
@@ -82,8 +82,8 @@ fn first_start(txn: &mut SimTxn<'_>, store_id: LogId) -> Result<(), StoreError> 
     commands::cloud::record(txn, "", &StoreCreated { store_id })
 }
 
-/// Brings `down/<node>` to what the API says; removes only what was deleted there.
-fn desired(
+/// Brings `down/<node>` to what the API says; removes only what left it for a recorded reason.
+fn bring_down(
     txn: &mut SimTxn<'_>,
     node: &NodeName,
     fresh: LogId,
@@ -92,22 +92,27 @@ fn desired(
 ) -> Result<(), StoreError> {
     commands::cloud::ensure_down(txn, node, Fresh { log_id: fresh })?;
     let stream = StreamId::Down(node.clone());
-    let recovering = commands::cloud::is_recovering(txn)?;
     let rows = txn.rows(&stream, down::OBJECT.as_bytes())?;
-    for (key, object) in api.iter().filter(|(_, object)| object.node == *node) {
-        let old = rows.get(&down::object_key(key)).and_then(|old| row::split(old).ok());
-        if old.is_none_or(|(_, json)| json != object.json) {
-            txn.append(&stream, draft(key, &ObjectPut { object: object.json.clone() })?)?;
-        }
+    let current: BTreeMap<String, Vec<u8>> = rows
+        .iter()
+        .filter_map(|(key, value)| {
+            let key = std::str::from_utf8(key.get(down::OBJECT.len()..)?).ok()?;
+            Some((key.to_owned(), row::split(value).ok()?.1.to_vec()))
+        })
+        .collect();
+    let own = api.iter().filter(|(_, object)| object.node == *node);
+    let wanted = own.map(|(key, object)| (key.clone(), Wanted { object: Some(object.json.clone()), cause: None }));
+    let recorded = current.keys().filter(|key| removable.contains(&(node.clone(), down::object_key(key))));
+    let gone = recorded.map(|key| (key.clone(), Gone { reason: RemovalReason::Deleted, cause: None }));
+    let recovering = commands::cloud::is_recovering(txn)?;
+    let standing = Standing { complete: true, same_authority: false, recovering, accepted: false };
+    let pass =
+        desired::reconcile(&current, &wanted.collect(), &gone.collect(), current.len(), standing);
+    for (key, object, _) in pass.puts {
+        txn.append(&stream, draft(&key, &ObjectPut { object })?)?;
     }
-    for row_key in rows.keys() {
-        let Ok(key) = std::str::from_utf8(&row_key[down::OBJECT.len()..]) else { continue };
-        let wanted = api.get(key).is_some_and(|object| object.node == *node);
-        let recorded = removable.contains(&(node.clone(), row_key.clone())) && !recovering;
-        if !wanted && (recorded || broken::is(Bug::DeleteOnAbsence)) {
-            let reason = RemovalReason::Deleted;
-            txn.append(&stream, draft(key, &ObjectRemoved { reason })?)?;
-        }
+    for (key, reason, _) in pass.removals {
+        txn.append(&stream, draft(&key, &ObjectRemoved { reason })?)?;
     }
     Ok(())
 }

@@ -46,7 +46,15 @@ pub struct World {
     pub(super) trace: Trace,
     serial: u64,
     pub(super) objects: u64,
-    backup: Option<(usize, Image, BTreeMap<(usize, LogId), super::oracle::History>)>,
+    backup: Option<Backup>,
+}
+
+/// An older copy of a disk, with what was known of it then.
+struct Backup {
+    process: usize,
+    image: Image,
+    histories: BTreeMap<(usize, LogId), super::oracle::History>,
+    api: BTreeMap<String, super::oracle::ApiObject>,
 }
 
 impl World {
@@ -172,12 +180,18 @@ impl World {
                 self.oracle.confirmed.clear();
                 self.stop(0, down_ms);
                 self.processes[0].disk = SimDisk::new();
+                // In standalone mode the API's objects go with the store.
+                if self.rng.random_bool(0.5) {
+                    self.oracle.coverage.hit("api-lost");
+                    self.oracle.api.clear();
+                }
             }
             Strike::Backup { process } => {
+                let api = self.oracle.api.clone();
                 let image = self.processes[process].disk.snapshot();
                 let own = |((p, _), _): &(&(usize, LogId), &super::oracle::History)| *p == process;
                 let histories = self.oracle.up.iter().filter(own).map(|(k, v)| (*k, v.clone())).collect();
-                self.backup = Some((process, image, histories));
+                self.backup = Some(Backup { process, image, histories, api });
             }
             Strike::Restore { process, down_ms } => self.restore(process, down_ms),
             Strike::Clone { edge } => self.clone_edge(edge),
@@ -208,18 +222,22 @@ impl World {
     }
 
     fn restore(&mut self, process: usize, down_ms: u64) {
-        let Some((of, image, histories)) = self.backup.take().filter(|(of, ..)| *of == process) else { return };
-        self.oracle.coverage.hit(if of == 0 { "cloud-restored" } else { "edge-restored" });
+        let Some(backup) = self.backup.take().filter(|backup| backup.process == process) else { return };
+        self.oracle.coverage.hit(if process == 0 { "cloud-restored" } else { "edge-restored" });
         self.stop(process, down_ms);
-        self.processes[process].disk.restore(&image);
+        self.processes[process].disk.restore(&backup.image);
         self.oracle.forget_rows(process);
         if process == 0 {
             self.oracle.cloud_losses += 1;
             self.oracle.confirmed.clear();
+            if self.rng.random_bool(0.5) {
+                self.oracle.coverage.hit("api-restored");
+                self.oracle.api = backup.api;
+            }
         } else {
             // What this disk confirmed after the backup is gone with it.
             self.oracle.up.retain(|(p, _), _| *p != process);
-            self.oracle.up.extend(histories);
+            self.oracle.up.extend(backup.histories);
         }
     }
 

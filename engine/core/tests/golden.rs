@@ -62,7 +62,7 @@ fn runs_frames_and_chains() {
     let run = run();
     assert_eq!(Run::parse(golden("run.bin", run.bytes())).unwrap(), run);
     let (packed, _) = frame::pack(std::slice::from_ref(&run), 1 << 20);
-    assert_eq!(frame::unpack(&golden("frame.bin", &packed)).unwrap(), [run.clone()]);
+    assert_eq!(frame::unpack(&golden("frame.bin", &packed)).unwrap(), std::slice::from_ref(&run));
     let chain = base().chain.then(run.bytes());
     assert_eq!(golden("chain.bin", &chain.0), Bytes::copy_from_slice(&chain.0));
     let encoded = codec::encode(&base()).unwrap();

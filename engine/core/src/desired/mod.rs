@@ -17,6 +17,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use ledge_schemas::Cause;
 use ledge_schemas::kinds::down::RemovalReason;
 
+use crate::broken::{self, Bug};
+
 /// Unlisted objects that one pass may remove although they are a large part of the node's.
 pub const UNLISTED_FREE: usize = 5;
 /// Percent of a node's objects that one pass may remove because they are unlisted.
@@ -114,8 +116,9 @@ pub fn reconcile(
     for key in unwanted {
         let decided = match gone.get(key) {
             _ if standing.accepted && standing.complete => Ok((RemovalReason::Accepted, None)),
-            _ if standing.recovering => Err(Held::Recovering),
+            _ if standing.recovering && !broken::is(Bug::DeleteOnAbsence) => Err(Held::Recovering),
             Some(Gone { reason, cause }) => Ok((*reason, cause.clone())),
+            None if broken::is(Bug::DeleteOnAbsence) => Ok((RemovalReason::Unlisted, None)),
             None if !listed => Err(Held::NotRecorded),
             None if too_many => Err(Held::TooMany),
             None => Ok((RemovalReason::Unlisted, None)),

@@ -231,10 +231,10 @@ impl<'j, S: Store> Txn<'j, S> {
         let head = &pending.head;
         if broken::is(Bug::ApplyTwice) && run.last() <= head.tail {
             for (seq, event) in run.events().filter_map(Result::ok) {
-                let at = Position { epoch: head.base.epoch, seq };
+                let at = Position { epoch: pending.head.base.epoch, seq };
                 apply(&self.journal.store, id, index, pending, &mut self.undo, at, &event)?;
-                return Ok(pending.head.position());
             }
+            return Ok(pending.head.position());
         }
         if run.log_id() != head.base.log_id || run.first() != head.tail.next() {
             return Err(mismatch(stream, Some(head)).into());
@@ -396,7 +396,7 @@ impl<'j, S: Store> Txn<'j, S> {
             }
             batch.ops.append(&mut pending.ops);
             for (key, value) in std::mem::take(&mut pending.rows) {
-                if broken::is(Bug::SkipRows) && self.now_ms % 7 == 0 {
+                if broken::is(Bug::SkipRows) && self.now_ms.is_multiple_of(7) {
                     continue;
                 }
                 let stream = stream.clone();
