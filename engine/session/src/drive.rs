@@ -47,6 +47,7 @@ impl Ended {
         match self {
             Self::Over { reason, .. } => match reason {
                 CloseReason::Silent => "silent",
+                CloseReason::Stalled => "stalled",
                 CloseReason::Protocol(_) => "protocol",
                 CloseReason::Store(_) => "store",
                 CloseReason::Refused(..) => "refused",
@@ -64,7 +65,7 @@ impl Ended {
         match self {
             Self::Over { reason, .. } => match reason {
                 CloseReason::Protocol(_) => CloseCode::Protocol,
-                CloseReason::Silent => CloseCode::GoingAway,
+                CloseReason::Silent | CloseReason::Stalled => CloseCode::GoingAway,
                 CloseReason::Store(_)
                 | CloseReason::Refused(..)
                 | CloseReason::Restart
@@ -81,6 +82,7 @@ impl std::fmt::Display for Ended {
         match self {
             Self::Over { reason, .. } => match reason {
                 CloseReason::Silent => f.write_str("the other side went silent"),
+                CloseReason::Stalled => f.write_str("the other side owes acknowledgements and does not give them"),
                 CloseReason::Protocol(why) => write!(f, "the protocol was broken: {why}"),
                 CloseReason::Store(why) => write!(f, "the store does not take more: {why}"),
                 CloseReason::Refused(code, why) => write!(f, "refused ({}): {why}", code_name(*code)),

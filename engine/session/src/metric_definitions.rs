@@ -5,7 +5,7 @@ use metrics::{Unit, describe_counter, describe_gauge};
 
 /// Sessions that are live, by `side`: edge | cloud. Gauge.
 pub const LIVE: &str = "session.live";
-/// Sessions that ended, by `side` and `reason`: silent | protocol | store | refused | restart | fenced |
+/// Sessions that ended, by `side` and `reason`: silent | stalled | protocol | store | refused | restart | fenced |
 /// closed | lost | stopped.
 pub const ENDED: &str = "session.ended.total";
 /// Events that came again and were dropped, by `side`. Harmless: a reconnect repeats what was not acknowledged.

@@ -177,10 +177,12 @@ impl<S: Store + Send + 'static> WriterHandle<S> {
     /// Waits until the writer has stopped for good, and says why. Never returns otherwise.
     pub async fn failed(&self) -> String {
         let mut failure = self.shared.failure.subscribe();
-        match failure.wait_for(Option::is_some).await {
-            Ok(why) => why.clone().unwrap_or_default(),
+        // The borrow ends with this statement, so that whoever waits can be moved between threads.
+        let why = failure.wait_for(Option::is_some).await.ok().and_then(|why| why.clone());
+        match why {
+            Some(why) => why,
             // The sender lives in `self.shared`.
-            Err(_) => std::future::pending().await,
+            None => std::future::pending().await,
         }
     }
 
