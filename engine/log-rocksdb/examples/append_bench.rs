@@ -77,7 +77,9 @@ fn floor(path: &Path) -> Result<mpsc::Sender<oneshot::Sender<()>>, Failure> {
             if file.write_all(&bytes).and_then(|()| file.sync_data()).is_err() {
                 return;
             }
-            waiters.drain(..).for_each(|waiter| drop(waiter.send(())));
+            for waiter in waiters.drain(..) {
+                let _ = waiter.send(());
+            }
         }
     });
     Ok(sender)
@@ -114,6 +116,12 @@ fn median(mut values: Vec<f64>) -> f64 {
     values[values.len() / 2]
 }
 
+/// Resident memory of this process.
+fn memory() -> Result<String, Failure> {
+    let status = std::fs::read_to_string("/proc/self/status")?;
+    Ok(status.lines().find(|line| line.starts_with("VmRSS")).unwrap_or_default().to_owned())
+}
+
 fn main() -> Result<(), Failure> {
     let mut args = std::env::args().skip(1);
     let parent = args.next().unwrap_or_else(|| ".".into());
@@ -122,7 +130,9 @@ fn main() -> Result<(), Failure> {
     let dir = tempfile::tempdir_in(parent)?;
     tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_time().build()?.block_on(async {
         let floor = floor(&dir.path().join("floor"))?;
+        println!("before the log is opened: {}", memory()?);
         let log = log(&dir.path().join("log"))?;
+        println!("with the log open and idle: {}", memory()?);
         for (flight, row) in [(1, false), (1, true), (64, false), (64, true)] {
             let (mut floors, mut logs) = (Vec::new(), Vec::new());
             for _ in 0..ROUNDS {
@@ -169,9 +179,7 @@ fn main() -> Result<(), Failure> {
                 ratio(|t| t.rate),
             );
         }
-        let status = std::fs::read_to_string("/proc/self/status")?;
-        let rss = status.lines().find(|line| line.starts_with("VmRSS")).unwrap_or_default();
-        println!("{rss}");
+        println!("afterwards: {}", memory()?);
         Ok(())
     })
 }

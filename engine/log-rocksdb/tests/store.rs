@@ -146,10 +146,10 @@ fn a_checkpoint_holds_what_was_durable_and_lives_on_its_own() {
 
 /// Takes bytes off the end of the youngest write-ahead log.
 fn cut(dir: &Path, bytes: u64) {
-    let logs = files(&dir.join("db"))
+    let mut logs = files(&dir.join("db"))
         .into_iter()
         .filter(|(p, len, _)| p.extension().is_some_and(|e| e == "log") && *len > 0);
-    let (path, len, _) = logs.last().unwrap();
+    let (path, len, _) = logs.next_back().unwrap();
     std::fs::OpenOptions::new().write(true).open(path).unwrap().set_len(len - bytes).unwrap();
 }
 
