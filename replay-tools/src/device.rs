@@ -51,7 +51,9 @@ pub fn device_at<R: Reader>(
     at: At,
 ) -> Result<Device, ReplayError> {
     let node = match stream {
-        Some(stream) => stream.node().ok_or_else(|| ReplayError::NotANode { stream: stream.clone() })?.clone(),
+        Some(stream) => {
+            stream.node().ok_or_else(|| ReplayError::NotANode { stream: stream.clone() })?.clone()
+        }
         None => node_of(reader, device)?,
     };
     let up = StreamId::Up(node.clone());
@@ -67,7 +69,8 @@ pub fn device_at<R: Reader>(
     let desired = under(&wished, &down::desired_prefix(&device.namespace, &device.name));
     let properties =
         properties(device, epoch, &desired, &under(&reported, &twin_prefix(device))).map_err(broken)?;
-    let state = reported.get(&state_key(device)).map(|value| row::decode(value)).transpose().map_err(broken)?;
+    let state =
+        reported.get(&state_key(device)).map(|value| row::decode(value)).transpose().map_err(broken)?;
     let named = wished.contains_key(&down::object_key(&object_of(device)));
     if properties.is_empty() && state.is_none() && !named {
         return Err(ReplayError::NoDevice { device: device.clone() });
@@ -199,7 +202,9 @@ fn until_seen<R: Reader>(reader: &R, up: &StreamId, applied: Position) -> Result
 /// Rows of a stream at a seq; none if there is none.
 fn rows<R: Reader>(reader: &R, stream: &StreamId, seq: Option<Seq>) -> Result<Rows, ReplayError> {
     let Some(seq) = seq else { return Ok(Rows::new()) };
-    fold(reader, stream, Some(seq)).map(|folded| folded.rows).map_err(|error| ReplayError::fold(stream, error))
+    fold(reader, stream, Some(seq))
+        .map(|folded| folded.rows)
+        .map_err(|error| ReplayError::fold(stream, error))
 }
 
 fn under(rows: &Rows, prefix: &str) -> Vec<Row> {

@@ -106,7 +106,9 @@ impl ReplayError {
         match self {
             Self::Store(StoreError::Corrupt { .. }) | Self::Broken { .. } => Exit::DataErr,
             Self::Store(StoreError::Read(_)) => Exit::IoErr,
-            Self::Store(_) | Self::Epoch { .. } | Self::Outside { .. } | Self::BeforeLog { .. } => Exit::Unknown,
+            Self::Store(_) | Self::Epoch { .. } | Self::Outside { .. } | Self::BeforeLog { .. } => {
+                Exit::Unknown
+            }
             Self::NoStream { .. } | Self::NoLog { .. } | Self::NoDevice { .. } => Exit::NoInput,
             Self::AmbiguousDevice { .. } | Self::NotANode { .. } => Exit::Usage,
         }

@@ -3,6 +3,9 @@
 
 use std::fmt;
 use std::path::{Path, PathBuf};
+use std::sync::mpsc;
+use std::thread;
+use std::time::Duration;
 
 use ledge_log_rocksdb::{OpenError as LogError, RocksReader};
 use ledge_process::data_dir::Role;
@@ -12,6 +15,9 @@ use tokio::runtime::{Builder, Runtime};
 
 /// The log's folder in a data directory.
 const LOG: &str = "log";
+/// Time for opening a log, whose write-ahead log of at most some 32 MiB is read meanwhile. A MANIFEST in which a
+/// record's type is damaged can keep RocksDB in a loop for ever; a tool must still answer.
+const OPEN: Duration = Duration::from_secs(60);
 /// The folder in a log by which it is known to be one.
 const DB: &str = "db";
 
@@ -45,6 +51,15 @@ pub enum SourceError {
     /// The log is there and does not open.
     #[error(transparent)]
     Log(#[from] LogError),
+    /// Opening the log does not end.
+    #[error(
+        "the log of {} has not opened after {} s; its MANIFEST is probably damaged. Nothing was changed",
+        .dir.display(), OPEN.as_secs()
+    )]
+    Stuck {
+        /// The data directory.
+        dir: PathBuf,
+    },
     /// No run time for asking the process.
     #[error("cannot ask the process: {0}")]
     Runtime(std::io::Error),
@@ -63,6 +78,7 @@ impl SourceError {
             Self::Log(LogError::Corrupt { .. }) => Exit::DataErr,
             Self::Log(LogError::Format { .. }) => Exit::Config,
             Self::Log(LogError::Io { .. }) => Exit::IoErr,
+            Self::Stuck { .. } => Exit::Unknown,
             Self::Runtime(_) => Exit::OsErr,
         }
     }
@@ -103,7 +119,9 @@ impl Source {
             Err(error) => return Err(error),
             Ok((log, client)) => (log, Held::Lease { client, _runtime: runtime }),
         };
-        Ok(Self { reader: RocksReader::open_read_only(&log)?, held })
+        let stuck = || SourceError::Stuck { dir: dir.to_owned() };
+        let reader = within(OPEN, move || RocksReader::open_read_only(&log)).ok_or_else(stuck)??;
+        Ok(Self { reader, held })
     }
 
     /// The log.
@@ -120,6 +138,16 @@ impl Source {
             Held::Lock { .. } => None,
         }
     }
+}
+
+/// The result of `work`, if it has one in time. Otherwise it goes on in its thread, until the process ends.
+fn within<T: Send + 'static>(time: Duration, work: impl FnOnce() -> T + Send + 'static) -> Option<T> {
+    let (done, result) = mpsc::sync_channel(1);
+    thread::spawn(move || {
+        // Nobody waits any longer: there is nobody to tell.
+        let _ = done.send(work());
+    });
+    result.recv_timeout(time).ok()
 }
 
 async fn lease(dir: &Path) -> Result<(PathBuf, CtlClient), SourceError> {
@@ -142,4 +170,16 @@ fn lock(dir: &Path, role: Role) -> Result<(PathBuf, Held), SourceError> {
         return Err(SourceError::NoLog { dir: dir.to_owned() });
     }
     Ok((log, Held::Lock { _data_dir: data_dir }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn work_that_does_not_end_is_not_waited_for() {
+        assert_eq!(within(Duration::from_secs(60), || 7), Some(7));
+        let (_kept, never) = mpsc::channel::<()>();
+        assert_eq!(within(Duration::from_millis(20), move || never.recv().is_ok()), None);
+    }
 }

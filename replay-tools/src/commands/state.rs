@@ -100,7 +100,8 @@ fn state_table(state: &StateRecord) -> Table {
 }
 
 fn device_table(device: &Device) -> Table {
-    let mut table = Table::new(["PROPERTY", "EFFECTIVE", "SET BY", "ACTUAL", "PENDING", "DESIRED", "EXPECTED"]);
+    let mut table =
+        Table::new(["PROPERTY", "EFFECTIVE", "SET BY", "ACTUAL", "PENDING", "DESIRED", "EXPECTED"]);
     for (name, property) in &device.properties {
         table.row(property_row(name, property));
     }

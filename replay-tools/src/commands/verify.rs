@@ -41,7 +41,12 @@ pub(super) fn run(args: &VerifyArgs, out: &mut impl Write) -> Result<Exit, Comma
         // That it is damaged is the answer, not a reason to give none.
         Err(SourceError::Log(LogError::Corrupt { dir, why })) => {
             let problem = Problem::of_damage(format!("{} does not open: {why}", dir.display()));
-            return answer(Report { streams: Vec::new(), problems: vec![problem] }, None, args.common.output, out);
+            return answer(
+                Report { streams: Vec::new(), problems: vec![problem] },
+                None,
+                args.common.output,
+                out,
+            );
         }
         other => other?,
     };

@@ -1,8 +1,8 @@
 //! The cloud's own records.
 
 use ledge_schemas::kinds::control::{
-    CertificateIssued, CertificateRevoked, Direction, LogBound, NodeQuarantined, SessionConfirmed, StoreCreated,
-    StreamRegressed, TokenCreated,
+    CertificateIssued, CertificateRevoked, Direction, LogBound, NodeQuarantined, SessionConfirmed,
+    StoreCreated, StreamRegressed, TokenCreated,
 };
 
 use crate::json::Fields;

@@ -46,13 +46,17 @@ pub fn body(kind: Kind, bytes: &[u8]) -> Json {
         c::SessionConfirmed::KIND => typed(bytes, control::session_confirmed),
         c::LogBound::KIND => typed(bytes, control::log_bound),
         c::NodeQuarantined::KIND => typed(bytes, control::node_quarantined),
-        c::NodeResolved::KIND => typed(bytes, |body: c::NodeResolved| Fields::default().with("keep", &body.keep)),
+        c::NodeResolved::KIND => {
+            typed(bytes, |body: c::NodeResolved| Fields::default().with("keep", &body.keep))
+        }
         c::StreamRegressed::KIND => typed(bytes, control::stream_regressed),
         c::RecoveringBegun::KIND => {
             typed(bytes, |body: c::RecoveringBegun| Fields::default().with("reason", &body.reason))
         }
         c::RecoveringAccepted::KIND => typed(bytes, |_: c::RecoveringAccepted| Fields::default()),
-        c::AuthorityBound::KIND => typed(bytes, |body: c::AuthorityBound| Fields::default().with("uid", &body.uid)),
+        c::AuthorityBound::KIND => {
+            typed(bytes, |body: c::AuthorityBound| Fields::default().with("uid", &body.uid))
+        }
         _ => Fields::default().with("unknown", &hex::encode(bytes)).json(),
     }
 }

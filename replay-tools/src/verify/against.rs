@@ -103,10 +103,11 @@ fn compare_stream<A: Reader, B: Reader>(
     stream: &StreamId,
     comparison: &mut Comparison,
 ) {
-    let (ours, theirs) = match incarnations(first, stream).and_then(|a| Ok((a, incarnations(second, stream)?))) {
-        Ok(both) => both,
-        Err(problem) => return comparison.problems.push(problem),
-    };
+    let (ours, theirs) =
+        match incarnations(first, stream).and_then(|a| Ok((a, incarnations(second, stream)?))) {
+            Ok(both) => both,
+            Err(problem) => return comparison.problems.push(problem),
+        };
     for (head, archived) in &ours {
         let a = Log { reader: first, stream, head, archived: *archived };
         let twin = theirs.iter().find(|(other, _)| other.base.log_id == head.base.log_id);

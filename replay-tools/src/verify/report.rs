@@ -109,7 +109,9 @@ impl Problem {
     ) -> Self {
         let fault = match error {
             StoreError::Corrupt { .. } => Fault::Corrupt,
-            StoreError::NotABoundary { .. } | StoreError::Trimmed { .. } | StoreError::NoStream(_) => Fault::Hole,
+            StoreError::NotABoundary { .. } | StoreError::Trimmed { .. } | StoreError::NoStream(_) => {
+                Fault::Hole
+            }
             _ => Fault::Unreadable,
         };
         let (stream, position) = (stream.map(ToString::to_string), at.map(|at| at.to_string()));

@@ -131,7 +131,8 @@ impl<R: Reader> Log<'_, R> {
     fn cursor(&self, folded: &Folded, found: &mut Vec<Problem>) {
         let (stored, expected) = (self.head.cursor, folded.cursor);
         if stored.applied != expected.applied {
-            let why = format!("the view has applied {}, the log ends at {}", stored.applied, expected.applied);
+            let why =
+                format!("the view has applied {}, the log ends at {}", stored.applied, expected.applied);
             found.push(self.problem(Fault::Cursor, stored.applied, why));
         }
         if stored.digest != expected.digest {
@@ -179,7 +180,11 @@ impl<R: Reader> Log<'_, R> {
             return Err(self.problem(Fault::Hole, expected, why));
         }
         if run.log_id() != self.head.base.log_id {
-            return Err(self.problem(Fault::Hole, expected, format!("a run of log {} stands here", run.log_id())));
+            return Err(self.problem(
+                Fault::Hole,
+                expected,
+                format!("a run of log {} stands here", run.log_id()),
+            ));
         }
         let chain = chain.then(run.bytes());
         if chain != entry.chain {

@@ -83,5 +83,8 @@ fn equal_logs_with_other_digests_have_diverged() {
         head
     });
     let found = compare(&a, &tampered);
-    assert_eq!(found.problems.iter().map(|p| p.fault).collect::<Vec<_>>(), [Fault::Diverged, Fault::Diverged]);
+    assert_eq!(
+        found.problems.iter().map(|p| p.fault).collect::<Vec<_>>(),
+        [Fault::Diverged, Fault::Diverged]
+    );
 }

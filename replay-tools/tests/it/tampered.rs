@@ -58,7 +58,12 @@ impl<R: Reader> Reader for Tampered<'_, R> {
         let page = self.inner.rows(stream, prefix, after, limit)?;
         Ok(if after.is_none() { (self.rows)(page) } else { page })
     }
-    fn base_rows(&self, stream: &StreamId, after: Option<&[u8]>, limit: usize) -> Result<Vec<Row>, StoreError> {
+    fn base_rows(
+        &self,
+        stream: &StreamId,
+        after: Option<&[u8]>,
+        limit: usize,
+    ) -> Result<Vec<Row>, StoreError> {
         let page = self.inner.base_rows(stream, after, limit)?;
         Ok(if after.is_none() { (self.base_rows)(page) } else { page })
     }

@@ -25,7 +25,8 @@ fn check(report: &Report, fault: Fault, position: &str, said: &str) {
 fn an_honest_store_is_good() {
     let report = verify(&whole_day());
     assert_eq!((report.verdict(), report.problems.len()), (Verdict::Good, 0));
-    let events: Vec<_> = report.streams.iter().map(|log| (log.stream.as_str(), log.events, log.rows)).collect();
+    let events: Vec<_> =
+        report.streams.iter().map(|log| (log.stream.as_str(), log.events, log.rows)).collect();
     assert_eq!(events, [("down/oslo", 2, 2), ("up/oslo", 5, 3)]);
 }
 
@@ -138,7 +139,10 @@ fn a_wrong_row_a_missing_row_and_an_extra_row_are_named() {
     commit(&mut store, Op::DeleteRow { stream: up(), key: key() });
     check(&verify(&store), Fault::Row, "1:4", "row state/shop/thermostat is missing");
     let mut store = whole_day();
-    commit(&mut store, Op::PutRow { stream: up(), key: b"zz\n".to_vec(), value: vec![2, 0, 0, 0, 0, 0, 0, 0] });
+    commit(
+        &mut store,
+        Op::PutRow { stream: up(), key: b"zz\n".to_vec(), value: vec![2, 0, 0, 0, 0, 0, 0, 0] },
+    );
     check(&verify(&store), Fault::Row, "1:2", r"row zz\n is not from the log");
 }
 
