@@ -128,7 +128,10 @@ pub struct App {
 }
 
 /// The folder of a stopped or starting cloud, with its authority.
-pub fn open_dir(config_dir: &std::path::Path, mode: OpenMode) -> Result<(DataDir, CertificateAuthority), StartError> {
+pub fn open_dir(
+    config_dir: &std::path::Path,
+    mode: OpenMode,
+) -> Result<(DataDir, CertificateAuthority), StartError> {
     let dir = DataDir::open(config_dir, Role::Cloud, mode)?;
     let pki = dir.join(PKI_DIR);
     std::fs::create_dir_all(&pki).map_err(|source| StartError::Prepare { path: pki.clone(), source })?;
@@ -155,14 +158,18 @@ impl App {
         let authority = Arc::new(authority);
         let left_behind = dir.join(CHECKPOINTS_DIR);
         if left_behind.exists() {
-            std::fs::remove_dir_all(&left_behind).map_err(|source| StartError::Prepare { path: left_behind, source })?;
+            std::fs::remove_dir_all(&left_behind)
+                .map_err(|source| StartError::Prepare { path: left_behind, source })?;
         }
         let identity = ServerIdentity::issue(&authority, &config.server_names()?, clock::unix_seconds())?;
         let journal = log::open_journal(dir.path())?;
         let (log, writer) = log::start(journal)?;
         let revoked = RevocationList::default();
         records::load_revoked(&log.reader, &revoked).map_err(LogError::from)?;
-        let listening = ListenerConfig { admission: Arc::new(hub::admission(revoked.clone())), ..ListenerConfig::default() };
+        let listening = ListenerConfig {
+            admission: Arc::new(hub::admission(revoked.clone())),
+            ..ListenerConfig::default()
+        };
         let hub_tls = hub_server_config(&identity, authority.certificate())?;
         let hub = Listener::bind(config.hub.listen, hub_tls, listening).await?;
         let (join, join_address) = bind(config.join.listen, "--join-listen").await?;
@@ -181,8 +188,22 @@ impl App {
         ]);
         let registry = Registry::standard()?;
         Ok(Self {
-            config, log, writer, hub, join, api, metrics, ctl, health, authority, identity, revoked, client,
-            registry, listeners, dir,
+            config,
+            log,
+            writer,
+            hub,
+            join,
+            api,
+            metrics,
+            ctl,
+            health,
+            authority,
+            identity,
+            revoked,
+            client,
+            registry,
+            listeners,
+            dir,
         })
     }
 
@@ -205,8 +226,22 @@ impl App {
         let join_tls = api_server_config(&self.identity, self.authority.certificate())?;
         let api_tls = api_server_config(&self.identity, self.authority.certificate())?;
         let Self {
-            config, log, writer, hub, join, api: listener, metrics, ctl: socket, health, authority, revoked,
-            client, registry, listeners, dir, ..
+            config,
+            log,
+            writer,
+            hub,
+            join,
+            api: listener,
+            metrics,
+            ctl: socket,
+            health,
+            authority,
+            revoked,
+            client,
+            registry,
+            listeners,
+            dir,
+            ..
         } = self;
         let sessions = Sessions::default();
         let devices = DeviceController::new(log.clone(), sessions.clone(), client);
@@ -228,7 +263,8 @@ impl App {
             listeners: listeners.iter().map(|(name, at)| ((*name).to_owned(), at.to_string())).collect(),
         };
 
-        let (intake, controllers, serving) = (Stage::new("intake"), Stage::new("controllers"), Stage::new("serving"));
+        let (intake, controllers, serving) =
+            (Stage::new("intake"), Stage::new("controllers"), Stage::new("serving"));
         let (to_hub, to_watch) = (log.clone(), log.clone());
         intake.spawn("hub", |stop| hub::run(hub, to_hub, sessions, stop));
         intake.spawn("join", |stop| join::run(join, join_tls, issuer, stop));

@@ -4,8 +4,8 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use ledge_process::config::{ConfigError, Effective, Loader};
 use ledge_process::HumanDuration;
+use ledge_process::config::{ConfigError, Effective, Loader};
 use ledge_process::telemetry::{FORMAT_VARIABLE, LOG_VARIABLE, TelemetryConfig};
 use serde::{Deserialize, Serialize};
 
@@ -104,7 +104,9 @@ pub enum InvalidConfig {
         path: PathBuf,
     },
     /// Not a name to be reached under.
-    #[error("--advertise {text:?} is not HOST or HOST:PORT, for example cloud.example.com or 192.0.2.7:10000")]
+    #[error(
+        "--advertise {text:?} is not HOST or HOST:PORT, for example cloud.example.com or 192.0.2.7:10000"
+    )]
     Advertise {
         /// What was found.
         text: String,
@@ -157,7 +159,9 @@ impl Config {
     /// [`InvalidConfig::Advertise`].
     pub fn advertised(&self) -> Result<Vec<Advertised>, InvalidConfig> {
         let parts = self.advertise.split(',').map(str::trim).filter(|part| !part.is_empty());
-        parts.map(|part| advertised(part).ok_or_else(|| InvalidConfig::Advertise { text: part.to_owned() })).collect()
+        parts
+            .map(|part| advertised(part).ok_or_else(|| InvalidConfig::Advertise { text: part.to_owned() }))
+            .collect()
     }
 
     /// Names and addresses that the server certificate is for.
@@ -191,7 +195,9 @@ fn advertised(text: &str) -> Option<Advertised> {
     }
     match text.rsplit_once(':') {
         None => of(text, None),
-        Some((host, port)) => of(host, Some(port.parse().ok().filter(|port| *port != 0)?)).filter(|_| !host.contains(':')),
+        Some((host, port)) => {
+            of(host, Some(port.parse().ok().filter(|port| *port != 0)?)).filter(|_| !host.contains(':'))
+        }
     }
 }
 
@@ -211,11 +217,17 @@ mod tests {
 
     #[test]
     fn advertised_names() {
-        let config = |text: &str| Config { advertise: text.to_owned(), data_dir: "d".into(), ..Config::default() };
-        let parts = config("cloud.example.com, 192.0.2.7:1000,2001:db8::1,[2001:db8::1]:7").advertised().unwrap();
+        let config =
+            |text: &str| Config { advertise: text.to_owned(), data_dir: "d".into(), ..Config::default() };
+        let parts =
+            config("cloud.example.com, 192.0.2.7:1000,2001:db8::1,[2001:db8::1]:7").advertised().unwrap();
         let shown: Vec<_> = parts.iter().map(|p| (p.host.as_str(), p.port)).collect();
-        let expected =
-            [("cloud.example.com", None), ("192.0.2.7", Some(1000)), ("2001:db8::1", None), ("2001:db8::1", Some(7))];
+        let expected = [
+            ("cloud.example.com", None),
+            ("192.0.2.7", Some(1000)),
+            ("2001:db8::1", None),
+            ("2001:db8::1", Some(7)),
+        ];
         assert_eq!(shown, expected);
         for wrong in ["a:b", "a:0", "a/b", "x:1:2"] {
             assert!(config(wrong).advertised().is_err(), "{wrong}");

@@ -132,7 +132,8 @@ impl Ctl {
 
     async fn resolve(&self, ResolveArgs { node, keep }: ResolveArgs) -> CtlReply {
         let of = node.clone();
-        let resolved = self.log.writer.write(Class::Configuration, move |txn| operations::resolve(txn, &of, keep));
+        let resolved =
+            self.log.writer.write(Class::Configuration, move |txn| operations::resolve(txn, &of, keep));
         let resolved = resolved.await;
         self.sessions.tell(NodeEvent::Decided(node));
         written(resolved)

@@ -64,7 +64,10 @@ impl OperationError {
 }
 
 /// Makes a token and the record of it; the secret is nowhere but in the token.
-pub fn new_token(authority: &CertificateAuthority, request: TokenRequest) -> Result<(Token, TokenRecord), OperationError> {
+pub fn new_token(
+    authority: &CertificateAuthority,
+    request: TokenRequest,
+) -> Result<(Token, TokenRecord), OperationError> {
     let wrong = |why: &str| Err(OperationError::Request(why.to_owned()));
     let scope = match (request.node, request.pattern) {
         (Some(_), Some(_)) => return wrong("--node and --match exclude each other"),
@@ -84,7 +87,8 @@ pub fn new_token(authority: &CertificateAuthority, request: TokenRequest) -> Res
     if !(1..=MAX_TTL).contains(&request.ttl_seconds) {
         return wrong("--ttl is between 1s and 366d");
     }
-    let expires = clock::unix_seconds().saturating_add(i64::try_from(request.ttl_seconds).unwrap_or(i64::MAX));
+    let expires =
+        clock::unix_seconds().saturating_add(i64::try_from(request.ttl_seconds).unwrap_or(i64::MAX));
     let token = Token::generate(&authority.ca_hash())?;
     let record = TokenRecord::new(&token, scope, request.uses, expires, request.rejoin);
     Ok((token, record))
@@ -99,7 +103,7 @@ pub fn record_token<S: Store>(txn: &mut Txn<'_, S>, token: &TokenRecord) -> Resu
 /// Records which log of a node lives.
 pub fn resolve<S: Store>(txn: &mut Txn<'_, S>, node: &NodeName, keep: LogId) -> Result<(), OperationError> {
     let known = node_row(txn, node)?;
-    if known.certificate.is_none() && known.issued == 0 {
+    if !records::has_joined(&known) {
         return Err(OperationError::NoNode(node.clone()));
     }
     Ok(record(txn, node.as_str(), &NodeResolved { keep })?)
@@ -141,7 +145,8 @@ pub fn nodes<R: Reader>(reader: &R, sessions: Option<&Sessions>) -> Result<Vec<N
             (None, Some(_), 0) => "never",
             (None, Some(_), _) => "away",
         };
-        let tail = |stream| Ok::<_, StoreError>(reader.head(&stream)?.map(|head| head.position().to_string()));
+        let tail =
+            |stream| Ok::<_, StoreError>(reader.head(&stream)?.map(|head| head.position().to_string()));
         views.push(NodeView {
             state: state.to_owned(),
             session: row.confirmed,

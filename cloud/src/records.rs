@@ -45,6 +45,13 @@ pub fn node<R: Reader>(reader: &R, node: &NodeName) -> Result<Option<NodeRow>, S
     one(reader, &control::node_key(node.as_str()))
 }
 
+/// Whether a node is one of ours: it has a certificate, or had a session, which takes one. The latter is
+/// all that a cloud knows that lost its records.
+#[must_use]
+pub fn has_joined(node: &NodeRow) -> bool {
+    node.certificate.is_some() || node.issued > 0
+}
+
 /// Every node, ascending by name.
 pub fn nodes<R: Reader>(reader: &R) -> Result<Vec<(NodeName, NodeRow)>, StoreError> {
     let mut nodes = Vec::new();

@@ -7,7 +7,11 @@ use ledge_schemas::projection;
 /// The event key of an object.
 pub(super) fn event_key(key: &ObjectKey) -> String {
     let namespace = key.namespace.as_deref().unwrap_or_default();
-    format!("{}{namespace}/{}", projection::ObjectKey::prefix(&key.resource.group, &key.resource.plural), key.name)
+    format!(
+        "{}{namespace}/{}",
+        projection::ObjectKey::prefix(&key.resource.group, &key.resource.plural),
+        key.name
+    )
 }
 
 /// What the event keys of a resource (in one namespace, if given) begin with.

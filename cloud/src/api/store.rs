@@ -6,7 +6,8 @@ use ledge_core::journal::{Draft, Txn};
 use ledge_core::log::{Reader, Store, StoreError as LogStoreError};
 use ledge_core::view::row;
 use ledge_kube_api::store::{
-    ChangeStream, Expect, Listing, ObjectKey, ObjectStore, ResourceId, StoreError, Stored, WatchError, WriteError,
+    ChangeStream, Expect, Listing, ObjectKey, ObjectStore, ResourceId, StoreError, Stored, WatchError,
+    WriteError,
 };
 use ledge_log::{Class, WriteError as LogWriteError};
 use ledge_schemas::kinds::cluster::{ObjectDeleted, ObjectWritten};
@@ -43,8 +44,12 @@ fn put<S: Store>(
     expect: Expect,
     object: Option<Vec<u8>>,
 ) -> Result<u64, WriteError> {
-    let failed = |error: LogStoreError| WriteError::Unavailable { retryable: error.retryable(), reason: error.to_string() };
-    let head = txn.head(&StreamId::Cluster).ok_or_else(|| failed(LogStoreError::NoStream(StreamId::Cluster)))?;
+    let failed = |error: LogStoreError| WriteError::Unavailable {
+        retryable: error.retryable(),
+        reason: error.to_string(),
+    };
+    let head =
+        txn.head(&StreamId::Cluster).ok_or_else(|| failed(LogStoreError::NoStream(StreamId::Cluster)))?;
     let epoch = head.base.epoch;
     let row = txn.row(&StreamId::Cluster, &row_key(key)).map_err(failed)?;
     let found = match row.as_deref().map(row::split).transpose() {
@@ -84,7 +89,9 @@ fn into_api(error: LogWriteError<WriteError>) -> WriteError {
         LogWriteError::Store(error) => {
             WriteError::Unavailable { retryable: error.retryable(), reason: error.to_string() }
         }
-        other @ LogWriteError::Admission(_) => WriteError::Unavailable { reason: other.to_string(), retryable: true },
+        other @ LogWriteError::Admission(_) => {
+            WriteError::Unavailable { reason: other.to_string(), retryable: true }
+        }
         other @ (LogWriteError::Stopped(_) | LogWriteError::Closed) => {
             WriteError::Unavailable { reason: other.to_string(), retryable: false }
         }

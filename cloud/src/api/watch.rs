@@ -85,7 +85,9 @@ impl Watch {
         let entries = match self.log.reader.runs(&StreamId::Cluster, self.boundary, READ) {
             Ok(entries) => entries,
             Err(StoreError::Trimmed { oldest, .. }) => {
-                return Err(WatchError::Expired { oldest: Position { epoch: self.epoch, seq: oldest }.revision() });
+                return Err(WatchError::Expired {
+                    oldest: Position { epoch: self.epoch, seq: oldest }.revision(),
+                });
             }
             Err(error) => return Err(WatchError::Unavailable { reason: error.to_string() }),
         };
@@ -108,12 +110,14 @@ impl Watch {
         let unavailable = |reason: String| WatchError::Unavailable { reason };
         let Some(key) = object_key(event.key) else { return Ok(None) };
         let parse = |bytes: &[u8]| -> Result<Option<Arc<Value>>, WatchError> {
-            let value = serde_json::from_slice(bytes).map_err(|error| unavailable(format!("{}: {error}", event.key)))?;
+            let value = serde_json::from_slice(bytes)
+                .map_err(|error| unavailable(format!("{}: {error}", event.key)))?;
             Ok(Some(Arc::new(value)))
         };
         let (previous, current) = match event.kind {
             ObjectWritten::KIND => {
-                let body = ObjectWritten::from_body(event.body).map_err(|error| unavailable(error.to_string()))?;
+                let body =
+                    ObjectWritten::from_body(event.body).map_err(|error| unavailable(error.to_string()))?;
                 let previous = match body.previous {
                     Some(seq) => written_at(&self.log.reader, seq).map_err(|e| unavailable(e.to_string()))?,
                     None => None,
@@ -121,7 +125,8 @@ impl Watch {
                 (previous.map(Arc::new), parse(&body.object)?)
             }
             ObjectDeleted::KIND => {
-                let body = ObjectDeleted::from_body(event.body).map_err(|error| unavailable(error.to_string()))?;
+                let body =
+                    ObjectDeleted::from_body(event.body).map_err(|error| unavailable(error.to_string()))?;
                 (parse(&body.object)?, None)
             }
             _ => return Ok(None),

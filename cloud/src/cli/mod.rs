@@ -18,11 +18,16 @@ use offline::CommandError;
 
 /// The cloud side of Ledge: sessions of nodes, a Kubernetes-style API, the controllers between the two.
 #[derive(Debug, Parser)]
-#[command(name = "ledge-cloud", version, max_term_width = 100, after_help = "\
+#[command(
+    name = "ledge-cloud",
+    version,
+    max_term_width = 100,
+    after_help = "\
 Examples:
   ledge-cloud serve --data-dir /var/lib/ledge-cloud
   ledge-cloud token create --data-dir /var/lib/ledge-cloud --node oslo
-  kubectl --kubeconfig /var/lib/ledge-cloud/admin.kubeconfig get nodes,devices -A")]
+  kubectl --kubeconfig /var/lib/ledge-cloud/admin.kubeconfig get nodes,devices -A"
+)]
 struct Args {
     #[command(subcommand)]
     command: Command,

@@ -26,7 +26,8 @@ pub(super) struct Args {
 }
 
 pub(super) async fn run(args: Args) -> Result<Exit, CommandError> {
-    const STOPPED: &str = "recovering needs the running cloud, which alone knows what the API holds; start `ledge-cloud serve`";
+    const STOPPED: &str =
+        "recovering needs the running cloud, which alone knows what the API holds; start `ledge-cloud serve`";
     let dir = &args.dir.data_dir;
     let preview: Option<Preview> = ask(dir, "recover", &RecoverArgs { accept: false }).await?;
     let preview = preview.ok_or(CommandError::NeedsProcess(STOPPED))?;

@@ -145,7 +145,8 @@ impl Desired {
             }
             return touched;
         }
-        let text = |pointer: &str| object.pointer(pointer).and_then(Value::as_str).filter(|text| !text.is_empty());
+        let text =
+            |pointer: &str| object.pointer(pointer).and_then(Value::as_str).filter(|text| !text.is_empty());
         let model = text("/spec/deviceModelRef/name");
         let device = Device {
             uid: text("/metadata/uid").unwrap_or_default().to_owned(),
@@ -286,7 +287,8 @@ impl Desired {
     ) -> BTreeMap<String, Gone> {
         let deleted = self.work.get(node).map(|work| &work.deleted);
         let evidence = |key: &String| {
-            let elsewhere = self.devices.get(key).map(|device| &device.wanted).or_else(|| self.models.get(key));
+            let elsewhere =
+                self.devices.get(key).map(|device| &device.wanted).or_else(|| self.models.get(key));
             match elsewhere {
                 Some(wanted) => Some(Gone { reason: RemovalReason::Moved, cause: wanted.cause.clone() }),
                 None => deleted?.get(key).cloned(),

@@ -11,8 +11,8 @@ use std::time::Duration;
 use futures::StreamExt;
 use kube::ResourceExt;
 use kube::api::DynamicObject;
-use kube::runtime::watcher::{self, Event, watcher};
 use kube::runtime::WatchStreamExt;
+use kube::runtime::watcher::{self, Event, watcher};
 use ledge_core::desired::{Gone, Outcome, Standing, Wanted, reconcile};
 use ledge_core::journal::{Draft, Txn};
 use ledge_core::log::{Store, StoreError};
@@ -66,7 +66,7 @@ pub(super) type PassError = WriteError<StoreError>;
 
 /// What a pass did.
 enum Passed {
-    /// The node has no certificate: it has no `down` either.
+    /// The node never came: it has no `down` either.
     NotJoined,
     /// Done; what stays although it is not wanted.
     Done(Outcome),
@@ -248,7 +248,8 @@ impl Inner {
     /// Notes what a pass did and did not do.
     pub(super) fn passed(&self, node: &NodeName, scope: &Scope, outcome: Outcome) {
         metrics::counter!(names::DOWN_CHANGES, "change" => "put").increment(outcome.puts.len() as u64);
-        metrics::counter!(names::DOWN_CHANGES, "change" => "removed").increment(outcome.removals.len() as u64);
+        metrics::counter!(names::DOWN_CHANGES, "change" => "removed")
+            .increment(outcome.removals.len() as u64);
         let mut desired = self.desired();
         desired.carried_out(node, outcome.removals.iter().map(|(key, ..)| key));
         let news = desired.set_held(node, scope, outcome.held);
@@ -265,7 +266,8 @@ impl Inner {
         let has: Vec<String> = match scope {
             Scope::Keys(keys) => keys.iter().cloned().collect(),
             Scope::All => {
-                let rows = records::rows(&self.log.reader, &StreamId::Down(node.clone()), down::OBJECT.as_bytes())?;
+                let rows =
+                    records::rows(&self.log.reader, &StreamId::Down(node.clone()), down::OBJECT.as_bytes())?;
                 rows.iter().filter_map(|row| object_of(&row.key)).collect()
             }
         };
@@ -348,7 +350,7 @@ fn execute<S: Store>(
     fresh: Fresh,
     standing: Standing,
 ) -> Result<Passed, StoreError> {
-    if node_row(txn, node)?.certificate.is_none() {
+    if !records::has_joined(&node_row(txn, node)?) {
         return Ok(Passed::NotJoined);
     }
     ensure_down(txn, node, fresh)?;
@@ -358,7 +360,11 @@ fn execute<S: Store>(
 }
 
 /// Appends the difference to the node's `down`.
-pub(super) fn append<S: Store>(txn: &mut Txn<'_, S>, node: &NodeName, outcome: &Outcome) -> Result<(), StoreError> {
+pub(super) fn append<S: Store>(
+    txn: &mut Txn<'_, S>,
+    node: &NodeName,
+    outcome: &Outcome,
+) -> Result<(), StoreError> {
     let stream = StreamId::Down(node.clone());
     let failed = |error: ledge_schemas::CodecError| StoreError::Failed(error.to_string());
     for (key, object, cause) in &outcome.puts {

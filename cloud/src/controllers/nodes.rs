@@ -9,8 +9,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use ledge_core::log::{Reader, StoreError};
-use ledge_core::view::up::{INFO, InfoRow};
 use ledge_core::view::row;
+use ledge_core::view::up::{INFO, InfoRow};
 use ledge_schemas::{NodeName, StreamId};
 use serde_json::{Value, json};
 use tokio::sync::broadcast::error::RecvError;
@@ -180,7 +180,7 @@ impl Inner {
     /// for one that may still come back after a start of the cloud.
     fn conditions(&self, node: &NodeName) -> Result<Option<(Vec<Condition>, String)>, NodeError> {
         let reader = &self.devices.log.reader;
-        let Some(record) = records::node(reader, node)?.filter(|record| record.certificate.is_some()) else {
+        let Some(record) = records::node(reader, node)?.filter(records::has_joined) else {
             return Ok(None);
         };
         let session = self.devices.sessions.get(node);
@@ -191,34 +191,63 @@ impl Inner {
         let (up, down) = (tail(StreamId::Up(node.clone()))?, tail(StreamId::Down(node.clone()))?);
         let ready = match &session {
             Some(_) => condition("Ready", "True", "EdgeConnected", "the node has a live session".to_owned()),
-            None if record.confirmed == 0 => {
-                condition("Ready", "Unknown", "EdgeNeverConnected", "the node joined and had no session yet".to_owned())
-            }
+            None if record.confirmed == 0 => condition(
+                "Ready",
+                "Unknown",
+                "EdgeNeverConnected",
+                "the node joined and had no session yet".to_owned(),
+            ),
             None => condition("Ready", "Unknown", "EdgeDisconnected", "the node has no session".to_owned()),
         };
         let behind = match &session {
-            None => condition("LedgeBehind", "Unknown", "EdgeDisconnected", "known when the node is back".to_owned()),
+            None => condition(
+                "LedgeBehind",
+                "Unknown",
+                "EdgeDisconnected",
+                "known when the node is back".to_owned(),
+            ),
             Some(session) => {
                 let up = session.up_head.0.saturating_sub(up);
                 let down = session.down_acked.map_or(BEHIND, |acked| down.saturating_sub(acked.0));
                 match (up > BEHIND, down > BEHIND) {
                     (false, false) => condition("LedgeBehind", "False", "UpToDate", String::new()),
-                    (true, _) => condition("LedgeBehind", "True", "UpBehind", "reports of the node are still to come".to_owned()),
-                    (false, true) => condition("LedgeBehind", "True", "DownBehind", "the node has not all that it should have".to_owned()),
+                    (true, _) => condition(
+                        "LedgeBehind",
+                        "True",
+                        "UpBehind",
+                        "reports of the node are still to come".to_owned(),
+                    ),
+                    (false, true) => condition(
+                        "LedgeBehind",
+                        "True",
+                        "DownBehind",
+                        "the node has not all that it should have".to_owned(),
+                    ),
                 }
             }
         };
         let quarantined = match &record.quarantine {
             None => condition("LedgeQuarantined", "False", "NotQuarantined", String::new()),
-            Some(quarantine) => condition("LedgeQuarantined", "True", "OperatorMustDecide", format!(
-                "{}; decide with `ledge-cloud node resolve {node} --keep {}`", quarantine.reason, quarantine.log_id
-            )),
+            Some(quarantine) => condition(
+                "LedgeQuarantined",
+                "True",
+                "OperatorMustDecide",
+                format!(
+                    "{}; decide with `ledge-cloud node resolve {node} --keep {}`",
+                    quarantine.reason, quarantine.log_id
+                ),
+            ),
         };
         let held = match self.devices.desired().held(node) {
             0 => condition("LedgeRemovalsHeld", "False", "NothingHeld", String::new()),
-            count => condition("LedgeRemovalsHeld", "True", "OperatorMustAccept", format!(
-                "{count} objects stay on the node although the API does not have them; see `ledge-cloud recover`"
-            )),
+            count => condition(
+                "LedgeRemovalsHeld",
+                "True",
+                "OperatorMustAccept",
+                format!(
+                    "{count} objects stay on the node although the API does not have them; see `ledge-cloud recover`"
+                ),
+            ),
         };
         let info = reader.row(&StreamId::Up(node.clone()), INFO.as_bytes()).ok().flatten();
         let info = info.and_then(|bytes| row::decode::<InfoRow>(&bytes).ok());

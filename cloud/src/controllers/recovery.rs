@@ -4,11 +4,11 @@
 use std::collections::BTreeMap;
 
 use ledge_core::desired::{Outcome, Standing};
+use ledge_core::log::Reader;
 use ledge_core::log::StoreError;
 use ledge_core::sync::commands::cloud::{is_recovering, record};
 use ledge_core::view::{down, row};
 use ledge_log::{Class, WriteError};
-use ledge_core::log::Reader;
 use ledge_schemas::kinds::control::{AuthorityBound, RecoveringAccepted};
 use ledge_schemas::projection::ObjectKey;
 use ledge_schemas::{NodeName, Position, StreamId};
@@ -66,7 +66,8 @@ impl DeviceController {
     /// done, in one commit.
     pub async fn recover(&self, accept: bool) -> Result<Preview, RecoverError> {
         let inner = &self.inner;
-        let uid = inner.authority().filter(|_| inner.desired().is_complete()).ok_or(RecoverError::NotComplete)?;
+        let uid =
+            inner.authority().filter(|_| inner.desired().is_complete()).ok_or(RecoverError::NotComplete)?;
         let reason = records::recovering(&inner.log.reader)?.map(|row| row.reason);
         let mut plans = Vec::new();
         for (node, _) in records::nodes(&inner.log.reader)? {
@@ -121,7 +122,8 @@ impl Inner {
         };
         // Models come before the devices that refer to them: keys ascend.
         for key in missing {
-            let Some((name, kind)) = parse_key(&key).and_then(|name| Some((name.clone(), Kind::of(&name)?))) else {
+            let Some((name, kind)) = parse_key(&key).and_then(|name| Some((name.clone(), Kind::of(&name)?)))
+            else {
                 continue;
             };
             match self.import_one(node, &key, &name, kind).await {
@@ -132,7 +134,13 @@ impl Inner {
         }
     }
 
-    async fn import_one(&self, node: &NodeName, key: &str, name: &ObjectKey, kind: Kind) -> Result<bool, String> {
+    async fn import_one(
+        &self,
+        node: &NodeName,
+        key: &str,
+        name: &ObjectKey,
+        kind: Kind,
+    ) -> Result<bool, String> {
         let text = |error: &dyn std::fmt::Display| error.to_string();
         let stream = StreamId::Down(node.clone());
         let epoch = self.log.reader.head(&stream).map_err(|e| text(&e))?.map(|head| head.base.epoch);
@@ -147,7 +155,9 @@ impl Inner {
             Err(error) if status_code(&error) == Some(409) => Ok(false),
             Err(error) if status_code(&error) == Some(404) => {
                 let namespace = json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": name.namespace } });
-                create(&self.client.all(Kind::Namespace), CONTROLLER, namespace).await.map_err(|e| text(&e))?;
+                create(&self.client.all(Kind::Namespace), CONTROLLER, namespace)
+                    .await
+                    .map_err(|e| text(&e))?;
                 create(&api, CONTROLLER, object).await.map(|()| true).map_err(|e| text(&e))
             }
             Err(error) => Err(text(&error)),

@@ -111,7 +111,10 @@ impl Inner {
         }
     }
 
-    async fn follow(self: Arc<Self>, mut commits: tokio::sync::broadcast::Receiver<Arc<ledge_core::journal::Committed>>) {
+    async fn follow(
+        self: Arc<Self>,
+        mut commits: tokio::sync::broadcast::Receiver<Arc<ledge_core::journal::Committed>>,
+    ) {
         let mut seen: BTreeMap<NodeName, Position> = BTreeMap::new();
         self.compare_all(&mut seen);
         loop {
@@ -243,7 +246,8 @@ impl Inner {
 
     /// The status to be written, if another one was written last.
     fn due(&self, device: &DeviceName) -> Result<Option<(String, Status)>, StatusError> {
-        let known = self.devices.desired().device(device).map(|known| (known.uid.clone(), known.node.clone()));
+        let known =
+            self.devices.desired().device(device).map(|known| (known.uid.clone(), known.node.clone()));
         let Some((uid, Some(node))) = known else { return Ok(None) };
         let Some(status) = self.status(device, &node)? else { return Ok(None) };
         let mut written = self.written.lock().unwrap_or_else(PoisonError::into_inner);
@@ -265,7 +269,8 @@ impl Inner {
         let applied = Position { epoch: head.base.epoch, seq: head.cursor.applied };
         let overlay = |key: &[u8]| self.devices.sessions.overlay(node, applied, key).map(|(_, rows)| rows);
         for row in rows.into_iter().chain(overlay(prefix.as_bytes()).into_iter().flatten()) {
-            let name = row.key.strip_prefix(prefix.as_bytes()).and_then(|name| std::str::from_utf8(name).ok());
+            let name =
+                row.key.strip_prefix(prefix.as_bytes()).and_then(|name| std::str::from_utf8(name).ok());
             twins.extend(name.map(|name| (name.to_owned(), row.value.clone())));
         }
         let ahead = overlay(&state_key).into_iter().flatten().find(|row| row.key == state_key);

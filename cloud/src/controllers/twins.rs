@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use ledge_core::Digest;
 use ledge_core::view::row;
 use ledge_core::view::up::{StateRow, TwinRow};
-use ledge_core::Digest;
 use ledge_schemas::{CodecError, Epoch, Position, Seq};
 use serde_json::{Map, Value, json};
 
@@ -119,7 +119,10 @@ mod tests {
 
     #[test]
     fn a_status_shows_the_values_and_where_they_come_from() {
-        let twins = BTreeMap::from([("b".to_owned(), reported(7, "2", 1_000)), ("a".to_owned(), reported(5, "1", 500))]);
+        let twins = BTreeMap::from([
+            ("b".to_owned(), reported(7, "2", 1_000)),
+            ("a".to_owned(), reported(5, "1", 500)),
+        ]);
         let state = StateRow { state: "online".to_owned(), last_online_ms: 61_000, edge_time_ms: 900 };
         let state = row::encode(Seq(6), &state).unwrap();
         let status = Status::of(Epoch(2), &twins, Some(&state)).unwrap().unwrap();
@@ -139,12 +142,15 @@ mod tests {
 
     #[test]
     fn the_same_values_again_are_nothing_to_write() {
-        let status = |seq| Status::of(Epoch(1), &BTreeMap::from([("a".to_owned(), reported(seq, "1", 9))]), None);
+        let status =
+            |seq| Status::of(Epoch(1), &BTreeMap::from([("a".to_owned(), reported(seq, "1", 9))]), None);
         let (one, two) = (status(1).unwrap().unwrap(), status(2).unwrap().unwrap());
         assert_eq!(one.digest(), two.digest());
         assert_ne!(one.patch(), two.patch());
         let mut stored = one.patch();
-        ["state", "lastOnlineTime"].iter().for_each(|field| drop(stored.as_object_mut().unwrap().remove(*field)));
+        ["state", "lastOnlineTime"]
+            .iter()
+            .for_each(|field| drop(stored.as_object_mut().unwrap().remove(*field)));
         assert_eq!(digest_of_stored(&stored), two.digest());
     }
 

@@ -170,14 +170,18 @@ impl Sessions {
             return None;
         }
         let rows = overlay.rows.range(prefix.to_vec()..).take_while(|(key, _)| key.starts_with(prefix));
-        let rows: Vec<Row> = rows.map(|(key, value)| Row { key: key.clone(), value: value.clone() }).collect();
+        let rows: Vec<Row> =
+            rows.map(|(key, value)| Row { key: key.clone(), value: value.clone() }).collect();
         (!rows.is_empty()).then_some((overlay.position, rows))
     }
 
     /// Keys of a node's overlay rows.
     #[must_use]
     pub fn overlay_keys(&self, node: &NodeName) -> Vec<Vec<u8>> {
-        lock(&self.shared.live).get(node).map(|entry| entry.overlay.rows.keys().cloned().collect()).unwrap_or_default()
+        lock(&self.shared.live)
+            .get(node)
+            .map(|entry| entry.overlay.rows.keys().cloned().collect())
+            .unwrap_or_default()
     }
 
     pub(super) fn connected(

@@ -38,7 +38,10 @@ struct Inner {
 
 fn internal(error: impl std::fmt::Display) -> JoinError {
     tracing::error!(%error, "a join could not be recorded");
-    JoinError::new(JoinErrorCode::Internal, "the cloud could not record this; its log says why. Try again later")
+    JoinError::new(
+        JoinErrorCode::Internal,
+        "the cloud could not record this; its log says why. Try again later",
+    )
 }
 
 fn signing(error: PkiError) -> JoinError {
@@ -90,18 +93,21 @@ impl Issuer {
     pub async fn join(&self, body: &[u8]) -> Result<JoinResponse, JoinError> {
         let request = JoinRequest::parse(body)?;
         let inner = &self.inner;
-        let node = NodeName::new(request.node.clone()).map_err(|e| JoinError::new(JoinErrorCode::BadRequest, e))?;
+        let node =
+            NodeName::new(request.node.clone()).map_err(|e| JoinError::new(JoinErrorCode::BadRequest, e))?;
         let log_id = log_id(&request)?;
         let now = clock::unix_seconds();
         // First without the writer, so that nobody without a token costs a signature.
         let token = records::token(&inner.log.reader, &request.token.id).map_err(internal)?;
         check_token(token.as_ref(), &request, now)?;
-        let certificate = inner.authority.issue_node(&request.csr_der, &request.node, now).map_err(signing)?;
+        let certificate =
+            inner.authority.issue_node(&request.csr_der, &request.node, now).map_err(signing)?;
         let issued = issued(&certificate);
         let (joining, joined) = (node.clone(), request);
-        let revoked = inner.log.writer.write(Class::Configuration, move |txn| {
-            take_name(txn, &joining, &joined, log_id, issued, now)
-        });
+        let revoked = inner
+            .log
+            .writer
+            .write(Class::Configuration, move |txn| take_name(txn, &joining, &joined, log_id, issued, now));
         let revoked = revoked.await.map_err(answer)?;
         self.joined(&node, revoked);
         let ca_pem = inner.authority.certificate_pem().to_owned();
@@ -115,12 +121,14 @@ impl Issuer {
         let refused = |why: &dyn std::fmt::Display| JoinError::new(JoinErrorCode::Certificate, why);
         inner.revoked.check(peer).map_err(|error| refused(&error))?;
         let node = NodeName::new(peer.node.clone()).map_err(|error| refused(&error))?;
-        let certificate = inner.authority.issue_node(&csr, &peer.node, clock::unix_seconds()).map_err(signing)?;
+        let certificate =
+            inner.authority.issue_node(&csr, &peer.node, clock::unix_seconds()).map_err(signing)?;
         let (issued, renewing, serial) = (issued(&certificate), node.clone(), peer.serial.clone());
         let renewed = inner.log.writer.write(Class::Configuration, move |txn| {
             let current = node_row(txn, &renewing)?.certificate;
             if current.is_none_or(|current| current.serial != serial) {
-                let why = "this certificate was replaced; use the newer one, or join again with a --rejoin token";
+                let why =
+                    "this certificate was replaced; use the newer one, or join again with a --rejoin token";
                 return Err(Refused::Join(JoinError::new(JoinErrorCode::Certificate, why)));
             }
             // The old one stays good until it expires: the node switches over when it has stored the new one.
@@ -178,8 +186,12 @@ fn take_name<S: Store>(
     let row: Option<TokenRow> = row.and_then(|bytes| row::decode(&bytes).ok()).map(|(_, row)| row);
     let token = check_token(row.as_ref(), request, now)?;
     let NodeRow { certificate, confirmed, .. } = node_row(txn, node)?;
-    let valid = certificate.as_ref().is_some_and(|old| i64::try_from(old.not_after).is_ok_and(|end| end >= now));
-    token.check_rejoin(node.as_str(), valid)?;
+    let taken = match &certificate {
+        Some(old) => i64::try_from(old.not_after).is_ok_and(|end| end >= now),
+        // A cloud that lost its records knows the node by its sessions only.
+        None => confirmed > 0,
+    };
+    token.check_rejoin(node.as_str(), taken)?;
     if confirmed > 0 {
         // Another log will come with a lower session number: whose it is was decided by whoever made the token.
         let why = "this node had sessions before; send the log id of its new log as store_id";

@@ -109,8 +109,13 @@ async fn join(State(app): State<App>, body: Bytes) -> Response {
     })
 }
 
-async fn renew(State(app): State<App>, Extension(peer): Extension<Option<PeerIdentity>>, body: Bytes) -> Response {
-    let unknown = || JoinError::new(JoinErrorCode::Certificate, "renewing needs the node's certificate in TLS");
+async fn renew(
+    State(app): State<App>,
+    Extension(peer): Extension<Option<PeerIdentity>>,
+    body: Bytes,
+) -> Response {
+    let unknown =
+        || JoinError::new(JoinErrorCode::Certificate, "renewing needs the node's certificate in TLS");
     answer(match (busy(&app), peer) {
         (Some(busy), _) => Err(busy),
         (None, None) => Err(unknown()),
@@ -120,16 +125,23 @@ async fn renew(State(app): State<App>, Extension(peer): Extension<Option<PeerIde
 
 fn busy(app: &App) -> Option<JoinError> {
     let wait = app.budget.try_take().err()?;
-    Some(JoinError::new(JoinErrorCode::Busy, format!("too many requests; try again in {} ms", wait.as_millis().max(1))))
+    Some(JoinError::new(
+        JoinErrorCode::Busy,
+        format!("too many requests; try again in {} ms", wait.as_millis().max(1)),
+    ))
 }
 
 fn answer<T: Serialize>(result: Result<T, JoinError>) -> Response {
     let outcome = match &result {
         Ok(_) => "ok".to_owned(),
-        Err(error) => serde_json::to_value(error.code).ok().and_then(|v| Some(v.as_str()?.to_owned())).unwrap_or_default(),
+        Err(error) => serde_json::to_value(error.code)
+            .ok()
+            .and_then(|v| Some(v.as_str()?.to_owned()))
+            .unwrap_or_default(),
     };
     metrics::counter!(names::JOINS, "outcome" => outcome).increment(1);
-    let retry = |error: &JoinError| error.retryable().then(|| (header::RETRY_AFTER, HeaderValue::from_static("1")));
+    let retry =
+        |error: &JoinError| error.retryable().then(|| (header::RETRY_AFTER, HeaderValue::from_static("1")));
     let (status, body, retry): (_, _, Option<(HeaderName, HeaderValue)>) = match &result {
         Ok(value) => (StatusCode::OK, serde_json::to_vec(value), None),
         Err(error) => {

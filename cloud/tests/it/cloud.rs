@@ -92,7 +92,8 @@ impl Cloud {
 
     pub(crate) async fn client(&self) -> Client {
         let config = Kubeconfig::read_from(self.dir.join("admin.kubeconfig")).unwrap();
-        let config = kube::Config::from_custom_kubeconfig(config, &KubeConfigOptions::default()).await.unwrap();
+        let config =
+            kube::Config::from_custom_kubeconfig(config, &KubeConfigOptions::default()).await.unwrap();
         Client::try_from(config).unwrap()
     }
 
@@ -102,7 +103,8 @@ impl Cloud {
             "DeviceStatus" => ("devices.kubeedge.io", "v1beta1", "devicestatuses".to_owned()),
             _ => ("devices.kubeedge.io", "v1beta1", format!("{}s", kind.to_lowercase())),
         };
-        let resource = ApiResource::from_gvk_with_plural(&GroupVersionKind::gvk(group, version, kind), &plural);
+        let resource =
+            ApiResource::from_gvk_with_plural(&GroupVersionKind::gvk(group, version, kind), &plural);
         match namespace {
             "" => Api::all_with(self.client().await, &resource),
             namespace => Api::namespaced_with(self.client().await, namespace, &resource),

@@ -1,7 +1,7 @@
 //! What the API wants reaches the node; what the node reports reaches the API.
 
-use kube::api::{DeleteParams, WatchParams};
 use futures::StreamExt;
+use kube::api::{DeleteParams, WatchParams};
 use ledge_core::log::Reader;
 use ledge_schemas::StreamId;
 use serde_json::{Value, json};
@@ -61,8 +61,11 @@ async fn a_report_becomes_a_status_that_says_where_it_comes_from() {
     oslo.has("t1", "21").await;
     oslo.report("t1", "temperature", ["19".to_owned(), "20".to_owned()]).await;
     let shown = shows(&cloud, "t1", "20").await;
-    assert_eq!(shown["status"]["twins"], json!([{ "propertyName": "temperature", "reported": {
-        "value": "20", "metadata": { "timestamp": "1800000000000", "type": "int" } } }]));
+    assert_eq!(
+        shown["status"]["twins"],
+        json!([{ "propertyName": "temperature", "reported": {
+        "value": "20", "metadata": { "timestamp": "1800000000000", "type": "int" } } }])
+    );
     assert_eq!(shown["status"]["extensions"]["ledge"]["observedPosition"], "1:2");
     let device = cloud.api("Device", "default").await.get("t1").await.unwrap();
     assert_eq!(shown["metadata"]["ownerReferences"][0]["uid"], json!(device.metadata.uid));
@@ -139,7 +142,9 @@ async fn a_watch_resumes_at_any_version_it_saw() {
     let seen: Vec<Value> = changes
         .take(28)
         .map(|event| match event.unwrap() {
-            kube::api::WatchEvent::Modified(object) => object.data["spec"]["properties"][0]["desired"]["value"].clone(),
+            kube::api::WatchEvent::Modified(object) => {
+                object.data["spec"]["properties"][0]["desired"]["value"].clone()
+            }
             other => panic!("{other:?}"),
         })
         .collect()

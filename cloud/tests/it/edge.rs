@@ -8,17 +8,17 @@ use std::time::Instant;
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
 use hyper_util::rt::TokioIo;
+use ledge_core::Row;
 use ledge_core::journal::{Draft, Journal};
 use ledge_core::log::{Reader, StoreError};
 use ledge_core::sync::commands::edge::{begin_first, proved, session_record};
 use ledge_core::sync::commands::{Fresh, Side};
 use ledge_core::sync::{EdgeSession, Note};
-use ledge_core::Row;
 use ledge_log::{Class, Writer, WriterConfig, WriterHandle};
 use ledge_log_rocksdb::{RocksConfig, RocksReader, RocksStore};
 use ledge_pki::{
-    JoinError, JoinRequest, JoinResponse, NodeCredentials, NodeKey, Token, join_client_config, node_client_config,
-    server_name,
+    JoinError, JoinRequest, JoinResponse, NodeCredentials, NodeKey, Token, join_client_config,
+    node_client_config, server_name,
 };
 use ledge_schemas::kinds::up::{Change, PropertyChange, TwinChanged, TwinValue};
 use ledge_schemas::{LogId, NodeName, Position, StreamId};
@@ -171,7 +171,12 @@ impl Edge {
     }
 
     /// Appends reports of a property, one event each.
-    pub(crate) async fn report(&self, device: &str, property: &str, values: impl IntoIterator<Item = String>) {
+    pub(crate) async fn report(
+        &self,
+        device: &str,
+        property: &str,
+        values: impl IntoIterator<Item = String>,
+    ) {
         let up = StreamId::Up(self.node.clone());
         let drafts: Vec<Draft> = values.into_iter().map(|value| reported(device, property, value)).collect();
         let appended = self.writer.write(Class::State, move |txn| {
@@ -197,9 +202,7 @@ impl Edge {
 
     /// Waits until a device is there with this wanted temperature.
     pub(crate) async fn has(&self, name: &str, temperature: &str) {
-        let wanted = |device: Value| {
-            device["spec"]["properties"][0]["desired"]["value"] == *temperature
-        };
+        let wanted = |device: Value| device["spec"]["properties"][0]["desired"]["value"] == *temperature;
         eventually(&format!("{name} at {temperature}"), async || {
             self.device(name).is_some_and(wanted).then_some(())
         })
@@ -227,7 +230,10 @@ pub(crate) async fn post(
     body: Vec<u8>,
 ) -> (u16, Bytes) {
     let stream = tokio::net::TcpStream::connect(cloud.address("join")).await.unwrap();
-    let stream = tokio_rustls::TlsConnector::from(tls).connect(server_name("127.0.0.1").unwrap(), stream).await.unwrap();
+    let stream = tokio_rustls::TlsConnector::from(tls)
+        .connect(server_name("127.0.0.1").unwrap(), stream)
+        .await
+        .unwrap();
     let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.unwrap();
     let connection = tokio::spawn(connection);
     let request = hyper::Request::post(path)
@@ -241,4 +247,3 @@ pub(crate) async fn post(
     connection.abort();
     (status, body)
 }
-

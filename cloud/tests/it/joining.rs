@@ -1,6 +1,8 @@
 //! Tokens, and the listener that takes them.
 
-use ledge_pki::{JoinErrorCode, RenewRequest, NodeKey, RenewResponse, Token, join_client_config, node_client_config};
+use ledge_pki::{
+    JoinErrorCode, NodeKey, RenewRequest, RenewResponse, Token, join_client_config, node_client_config,
+};
 
 use crate::cloud::Cloud;
 use crate::edge::{Edge, post};
@@ -62,7 +64,8 @@ async fn a_certificate_is_renewed_by_the_one_before() {
     let old = oslo.credentials.take().unwrap();
     let renew = async |with: &ledge_pki::NodeCredentials| {
         let key = NodeKey::generate().unwrap();
-        let body = serde_json::to_vec(&RenewRequest { csr_pem: key.signing_request("oslo").unwrap() }).unwrap();
+        let body =
+            serde_json::to_vec(&RenewRequest { csr_pem: key.signing_request("oslo").unwrap() }).unwrap();
         let (status, body) = post(&cloud, node_client_config(with).unwrap(), "/v1/renew", body).await;
         (status, key, body)
     };

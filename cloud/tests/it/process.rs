@@ -14,7 +14,15 @@ fn fails(output: &std::process::Output, code: i32, says: &str) {
 #[test]
 fn a_second_process_on_the_same_folder_is_told_who_has_it() {
     let cloud = Cloud::start();
-    let listen = ["serve", "--hub-listen", "127.0.0.1:0", "--join-listen", "127.0.0.1:0", "--api-listen", "127.0.0.1:0"];
+    let listen = [
+        "serve",
+        "--hub-listen",
+        "127.0.0.1:0",
+        "--join-listen",
+        "127.0.0.1:0",
+        "--api-listen",
+        "127.0.0.1:0",
+    ];
     fails(&cloud.run(&listen), 75, "is in use by process");
 }
 
@@ -95,7 +103,13 @@ fn kubectl_applies_the_sample_twice() {
         let config = cloud.dir.join("admin.kubeconfig");
         let output = Command::new("kubectl")
             .env("KUBECACHEDIR", cloud.dir.with_file_name("cache"))
-            .arg("--kubeconfig").arg(config).arg("apply").arg("-f").arg(&file).output().unwrap();
+            .arg("--kubeconfig")
+            .arg(config)
+            .arg("apply")
+            .arg("-f")
+            .arg(&file)
+            .output()
+            .unwrap();
         let text = String::from_utf8_lossy(&output.stdout).into_owned();
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         assert_eq!(text.matches(expected).count(), 2, "{text}");
