@@ -7,6 +7,8 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use ledge_process::Exit;
 
+use crate::{bench, demo, stack};
+
 /// Shows that Ledge keeps its promises: deterministic simulation, the demo, benchmarks.
 #[derive(Debug, Parser)]
 #[command(version, after_help = "Example: ledge-chaos sim --seeds 0..200")]
@@ -19,6 +21,9 @@ struct Args {
 enum Command {
     /// Simulate whole systems with faults, each from one seed, and check the invariants.
     Sim(sim::Args),
+    Demo(demo::DemoArgs),
+    Up(stack::UpArgs),
+    Bench(bench::Args),
 }
 
 /// Parses the arguments and runs what they say.
@@ -30,5 +35,18 @@ pub fn main() -> ExitCode {
     }
     match Args::parse().command {
         Command::Sim(args) => sim::run(&args).into(),
+        Command::Demo(args) => wait(demo::run(args)).into(),
+        Command::Up(args) => wait(stack::up(args)).into(),
+        Command::Bench(args) => bench::run(&args).into(),
+    }
+}
+
+fn wait(work: impl Future<Output = Exit>) -> Exit {
+    match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime.block_on(work),
+        Err(error) => {
+            eprintln!("error: no threads to run on: {error}");
+            Exit::OsError
+        }
     }
 }

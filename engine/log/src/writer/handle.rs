@@ -48,6 +48,14 @@ impl Shared {
         });
     }
 
+    /// Why nothing is written any more.
+    fn gone<E>(&self) -> WriteError<E> {
+        match &*self.failure.borrow() {
+            Some(why) => WriteError::Stopped(why.clone()),
+            None => WriteError::Closed,
+        }
+    }
+
     /// Sets a tail without telling of a commit: where a stream stands when the writer starts.
     pub(super) fn set_tail(&self, stream: &StreamId, tail: Position) {
         let mut tails = self.tails.lock().unwrap_or_else(PoisonError::into_inner);
@@ -90,6 +98,21 @@ impl<S> Clone for WriterHandle<S> {
     }
 }
 
+/// A command that has its place in the queue.
+#[derive(Debug)]
+pub struct Submitted<R, E> {
+    answer: oneshot::Receiver<Result<R, WriteError<E>>>,
+    shared: Arc<Shared>,
+}
+
+impl<R, E> Submitted<R, E> {
+    /// Returns when the command's changes are durable. Dropping it changes nothing for the command.
+    pub async fn answer(self) -> Result<R, WriteError<E>> {
+        // The writer answers every command that it takes out of the queue, unless it panics.
+        self.answer.await.unwrap_or_else(|_| Err(self.shared.gone()))
+    }
+}
+
 /// Bytes that a command counts for in the queue when nothing better is known.
 const COMMAND_BYTES: usize = 512;
 
@@ -124,6 +147,23 @@ impl<S: Store + Send + 'static> WriterHandle<S> {
         R: Send + 'static,
         E: Send + 'static,
     {
+        self.submit(class, bytes, command).await?.answer().await
+    }
+
+    /// The first half of [`WriterHandle::write_sized`]: returns as soon as `command` has its place in the
+    /// queue, so that a caller who has many under way can keep their order. (Futures that are merely polled in
+    /// some order are not enough: a task whose turn is over makes any of them wait.)
+    pub async fn submit<R, E, F>(
+        &self,
+        class: Class,
+        bytes: usize,
+        command: F,
+    ) -> Result<Submitted<R, E>, WriteError<E>>
+    where
+        F: FnOnce(&mut Txn<'_, S>) -> Result<R, E> + Send + 'static,
+        R: Send + 'static,
+        E: Send + 'static,
+    {
         if let Err(refused) = self.shared.admission.check(class) {
             // Room may have come without a write that would notice it. A full queue measures anyway.
             let _ = self.queue.try_send(Message::Measure);
@@ -137,15 +177,11 @@ impl<S: Store + Send + 'static> WriterHandle<S> {
         if self.queue.send(Message::Job(Box::new(job))).await.is_err() {
             return Err(self.gone());
         }
-        // The writer answers every command that it takes out of the queue, unless it panics.
-        answer.await.unwrap_or_else(|_| Err(self.gone()))
+        Ok(Submitted { answer, shared: Arc::clone(&self.shared) })
     }
 
     fn gone<E>(&self) -> WriteError<E> {
-        match &*self.shared.failure.borrow() {
-            Some(why) => WriteError::Stopped(why.clone()),
-            None => WriteError::Closed,
-        }
+        self.shared.gone()
     }
 
     /// Commands that wait in the queue now.

@@ -19,7 +19,7 @@ mod job;
 
 pub use admission::{AdmissionChange, AdmissionRefused, Class, Usage};
 pub use error::WriteError;
-pub use handle::WriterHandle;
+pub use handle::{Submitted, WriterHandle};
 
 use std::sync::Arc;
 use std::thread::JoinHandle;
