@@ -100,12 +100,11 @@ async fn attempt(
         let body = Limited::new(response.into_body(), MAX_JOIN_BODY).collect().await;
         Ok((status, body.map_err(|error| exchange(error.to_string()))?.to_bytes()))
     };
-    tokio::pin!(connection);
+    tokio::pin!(connection, answer);
     tokio::select! {
         biased;
-        answer = answer => answer,
-        ended = &mut connection => {
-            Err(exchange(ended.err().map_or_else(|| "it closed the connection".to_owned(), |e| e.to_string())))
-        }
+        answer = &mut answer => answer,
+        // A connection that ended has delivered all it will.
+        _ = &mut connection => answer.await,
     }
 }

@@ -2,12 +2,13 @@
 
 use std::convert::Infallible;
 
-use futures::future::{BoxFuture, FutureExt, ready};
-use futures::stream::{FuturesOrdered, StreamExt};
+use futures::future::{FutureExt, ready};
 use ledge_core::log::StoreError;
+use ledge_log::writer::Submitted;
 use ledge_log::{Class, WriteError, WriterHandle};
 use ledge_mqtt::{Incoming, Publisher, Refusal};
 use ledge_schemas::{DeviceName, NodeName};
+use ledge_session::{Pipeline, Step};
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
@@ -65,8 +66,6 @@ impl Outcome {
     }
 }
 
-type Flights = FuturesOrdered<BoxFuture<'static, Landed>>;
-
 impl Bus {
     /// Reads what a former process remembered.
     ///
@@ -87,13 +86,13 @@ impl Bus {
     /// # Errors
     /// None; the type is the stage's.
     pub async fn run(mut self, mut jobs: Jobs, stop: CancellationToken) -> Result<(), Infallible> {
-        let mut flights = Flights::new();
+        let mut flights = Pipeline::default();
         loop {
             tokio::select! {
                 biased;
-                Some(landed) = flights.next() => self.land(landed).await,
+                landed = flights.next() => self.land(landed).await,
                 job = jobs.0.recv(), if flights.len() < IN_FLIGHT => match job {
-                    Some(job) => flights.push_back(self.begin(job)),
+                    Some(job) => flights.push(self.begin(job)),
                     None => break,
                 },
                 () = stop.cancelled(), if flights.is_empty() => {
@@ -105,13 +104,14 @@ impl Bus {
                 }
             }
         }
-        while let Some(landed) = flights.next().await {
+        while !flights.is_empty() {
+            let landed = flights.next().await;
             self.land(landed).await;
         }
         Ok(())
     }
 
-    fn begin(&mut self, job: Job) -> BoxFuture<'static, Landed> {
+    fn begin(&mut self, job: Job) -> Step<Landed> {
         let Job { from, message, route, answer } = job;
         let delivery = Delivery {
             node: self.node.clone(),
@@ -129,12 +129,13 @@ impl Bus {
                 ("state-update", self.state(delivery, device, &message))
             }
             Route::Upload => ("upload", self.upload(delivery, message)),
-            route => ("get", ready(Outcome::Asked { route, message }).boxed()),
+            route => ("get", at_once(Outcome::Asked { route, message })),
         };
-        outcome.map(move |outcome| Landed { answer, outcome, triple, route: label }).boxed()
+        let landed = move |outcome| Landed { answer, outcome, triple, route: label };
+        outcome.map(move |outcome| outcome.map(landed).boxed()).boxed()
     }
 
-    fn update(&self, delivery: Delivery, name: DeviceName, message: &Incoming) -> BoxFuture<'static, Outcome> {
+    fn update(&self, delivery: Delivery, name: DeviceName, message: &Incoming) -> Step<Outcome> {
         let update = match Update::parse(&message.payload) {
             Ok(update) => update,
             Err(unreadable) => return rejected(&name, Ask::TwinUpdate, unreadable),
@@ -143,12 +144,13 @@ impl Bus {
         let (writer, bytes) = (self.writer.clone(), message.payload.len() + 512);
         async move {
             let command = move |txn: &mut ledge_core::journal::Txn<'_, Log>| delivery.twin(txn, &name, &update);
-            told.outcome(writer.write_sized(Class::State, bytes, command).await)
+            let submitted = writer.submit(Class::State, bytes, command).await;
+            async move { told.outcome(finish(submitted).await) }.boxed()
         }
         .boxed()
     }
 
-    fn state(&self, delivery: Delivery, name: DeviceName, message: &Incoming) -> BoxFuture<'static, Outcome> {
+    fn state(&self, delivery: Delivery, name: DeviceName, message: &Incoming) -> Step<Outcome> {
         let report = match StateReport::parse(&message.payload) {
             Ok(report) => report,
             Err(unreadable) => return rejected(&name, Ask::StateUpdate, unreadable),
@@ -157,33 +159,22 @@ impl Bus {
         let (writer, bytes) = (self.writer.clone(), message.payload.len() + 512);
         async move {
             let command = move |txn: &mut ledge_core::journal::Txn<'_, Log>| delivery.state(txn, &name, &report);
-            told.outcome(writer.write_sized(Class::State, bytes, command).await)
+            let submitted = writer.submit(Class::State, bytes, command).await;
+            async move { told.outcome(finish(submitted).await) }.boxed()
         }
         .boxed()
     }
 
-    fn upload(&self, delivery: Delivery, message: Incoming) -> BoxFuture<'static, Outcome> {
+    fn upload(&self, delivery: Delivery, message: Incoming) -> Step<Outcome> {
         if !fits(&message) {
             let why = format!("{} bytes with its topic; an event holds 512 KiB", message.payload.len());
-            return ready(Outcome::refused(Refusal::Invalid(why), "too-large")).boxed();
+            return at_once(Outcome::refused(Refusal::Invalid(why), "too-large"));
         }
         let (writer, bytes) = (self.writer.clone(), message.payload.len() + 512);
         async move {
             let command = move |txn: &mut ledge_core::journal::Txn<'_, Log>| delivery.upload(txn, &message);
-            match writer.write_sized(Class::Telemetry, bytes, command).await {
-                Ok(replies) => Outcome::Said { replies, result: Ok(()), label: "logged" },
-                Err(WriteError::Admission(_)) => Outcome::refused(Refusal::Busy, "admission"),
-                Err(WriteError::Store(error) | WriteError::Refused(Denied::Failed(error)))
-                    if error.retryable() =>
-                {
-                    Outcome::refused(Refusal::Busy, "full")
-                }
-                Err(WriteError::Refused(Denied::Failed(error))) => {
-                    Outcome::refused(Refusal::Invalid(error.to_string()), "failed")
-                }
-                Err(WriteError::Refused(Denied::Rejected(rejected))) => Outcome::rejected(*rejected),
-                Err(error) => gone(&error.to_string()),
-            }
+            let submitted = writer.submit(Class::Telemetry, bytes, command).await;
+            async move { uploaded(finish(submitted).await) }.boxed()
         }
         .boxed()
     }
@@ -244,10 +235,37 @@ fn event_id(payload: &[u8]) -> String {
     Head::parse(payload).map(|head| head.event_id).unwrap_or_default()
 }
 
-fn rejected(name: &DeviceName, ask: Ask, unreadable: Unreadable) -> BoxFuture<'static, Outcome> {
+fn rejected(name: &DeviceName, ask: Ask, unreadable: Unreadable) -> Step<Outcome> {
     let Unreadable { event_id, rejection } = unreadable;
     let rejected = Rejected::new(ask.result_topic(name), &event_id, &super::now(), rejection);
-    ready(Outcome::rejected(rejected)).boxed()
+    at_once(Outcome::rejected(rejected))
+}
+
+/// A step that needs no writer, but its turn.
+fn at_once(outcome: Outcome) -> Step<Outcome> {
+    ready(ready(outcome).boxed()).boxed()
+}
+
+type Written = Result<Vec<Reply>, WriteError<Denied>>;
+
+/// The second half of a write.
+async fn finish(submitted: Result<Submitted<Vec<Reply>, Denied>, WriteError<Denied>>) -> Written {
+    submitted?.answer().await
+}
+
+fn uploaded(written: Written) -> Outcome {
+    match written {
+        Ok(replies) => Outcome::Said { replies, result: Ok(()), label: "logged" },
+        Err(WriteError::Admission(_)) => Outcome::refused(Refusal::Busy, "admission"),
+        Err(WriteError::Store(error) | WriteError::Refused(Denied::Failed(error))) if error.retryable() => {
+            Outcome::refused(Refusal::Busy, "full")
+        }
+        Err(WriteError::Refused(Denied::Failed(error))) => {
+            Outcome::refused(Refusal::Invalid(error.to_string()), "failed")
+        }
+        Err(WriteError::Refused(Denied::Rejected(rejected))) => Outcome::rejected(*rejected),
+        Err(error) => gone(&error.to_string()),
+    }
 }
 
 /// The writer has stopped: what became of the message is known after the next start.
@@ -264,7 +282,7 @@ struct Told {
 }
 
 impl Told {
-    fn outcome(&self, written: Result<Vec<Reply>, WriteError<Denied>>) -> Outcome {
+    fn outcome(&self, written: Written) -> Outcome {
         let not_stored = |why: String| {
             let (topic, now) = (self.ask.result_topic(&self.name), super::now());
             Outcome::rejected(Rejected::new(topic, &self.event_id, &now, Rejection::NotStored(why)))

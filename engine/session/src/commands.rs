@@ -1,7 +1,6 @@
-//! The session's commands on their way through the writer: many at once, answered in order.
+//! The session's commands on their way through the writer: many at once, run and answered in order.
 
-use futures::future::BoxFuture;
-use futures::stream::{FuturesOrdered, StreamExt};
+use futures::FutureExt;
 use ledge_core::Row;
 use ledge_core::log::{Reader, Store, StoreError};
 use ledge_core::sync::commands::{Fresh, Side, run};
@@ -10,15 +9,12 @@ use ledge_core::sync::{Answer, Command};
 use ledge_log::{Class, WriteError};
 use ledge_schemas::LogId;
 
-use crate::SessionStore;
+use crate::{Pipeline, SessionStore};
 
 /// Commands whose answers are still to come, oldest first.
-///
-/// They reach the writer in the order in which they were pushed: each is polled for the first time in
-/// that order, and the writer's bounds are fair.
 #[derive(Default)]
 pub(crate) struct Commands {
-    asked: FuturesOrdered<BoxFuture<'static, Result<Answer, StoreError>>>,
+    asked: Pipeline<Result<Answer, StoreError>>,
 }
 
 impl Commands {
@@ -30,24 +26,28 @@ impl Commands {
         let (writer, node, side) = (store.writer.clone(), store.node.clone(), store.side);
         let fresh = Fresh { log_id: LogId(rand::random()) };
         let (class, bytes) = (class(side, &command), weight(&command));
-        self.asked.push_back(Box::pin(async move {
-            let written = writer.write_sized(class, bytes, move |txn| run(side, txn, &node, fresh, command));
-            written.await.map_err(into_store)
-        }));
+        let step = async move {
+            let submitted = writer.submit(class, bytes, move |txn| run(side, txn, &node, fresh, command)).await;
+            async move {
+                match submitted {
+                    Ok(submitted) => submitted.answer().await.map_err(into_store),
+                    Err(error) => Err(into_store(error)),
+                }
+            }
+            .boxed()
+        };
+        self.asked.push(step.boxed());
     }
 
     /// The oldest answer; never returns while nothing was asked. Dropping the future loses nothing.
     pub(crate) async fn next(&mut self) -> Result<Answer, StoreError> {
-        match self.asked.next().await {
-            Some(answer) => answer,
-            None => std::future::pending().await,
-        }
+        self.asked.next().await
     }
 
     /// Waits for all of them, whatever they answer.
     pub(crate) async fn finish(&mut self) {
-        while let Some(answer) = self.asked.next().await {
-            if let Err(error) = answer {
+        while !self.asked.is_empty() {
+            if let Err(error) = self.asked.next().await {
                 tracing::debug!(%error, "a command of the ended session was not written");
             }
         }

@@ -13,7 +13,7 @@
 //! commands that were handed to the writer are seen through before [`drive`] returns, so that the next
 //! session of the node starts from what they left.
 //!
-//! Reading order:     log (what is driven) → observer → outbox → drive.
+//! Reading order:     log (what is driven) → observer → pipeline → commands → outbox → drive.
 //! Depends on:        schemas, core, log, transport.     Used by: cloud, edge.
 //! Absent on purpose: decisions (core's), connecting and reconnecting (edge), listening (cloud), which
 //! store it is.
@@ -24,7 +24,9 @@ mod log;
 pub mod metric_definitions;
 mod observer;
 mod outbox;
+mod pipeline;
 
 pub use drive::{Ended, drive};
 pub use log::SessionStore;
 pub use observer::SessionObserver;
+pub use pipeline::{Pipeline, Step};
