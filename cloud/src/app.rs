@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::net::SocketAddr;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -134,7 +135,8 @@ pub fn open_dir(
 ) -> Result<(DataDir, CertificateAuthority), StartError> {
     let dir = DataDir::open(config_dir, Role::Cloud, mode)?;
     let pki = dir.join(PKI_DIR);
-    std::fs::create_dir_all(&pki).map_err(|source| StartError::Prepare { path: pki.clone(), source })?;
+    let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&pki);
+    made.map_err(|source| StartError::Prepare { path: pki.clone(), source })?;
     let authority = CertificateAuthority::load_or_create(&pki, clock::unix_seconds())?;
     Ok((dir, authority))
 }

@@ -239,7 +239,13 @@ impl Connection {
             progress: Arc::clone(&self.progress),
             overlay: Overlay::default(),
         };
-        let earlier = lock(&self.sessions.shared.live).insert(self.progress.node.clone(), entry);
+        let mut live = lock(&self.sessions.shared.live);
+        if live.get(&self.progress.node).is_some_and(|other| other.session > session) {
+            // A later one was faster to say so.
+            return self.progress.stop.cancel();
+        }
+        let earlier = live.insert(self.progress.node.clone(), entry);
+        drop(live);
         if let Some(earlier) = earlier.filter(|earlier| earlier.id != self.id) {
             earlier.progress.stop.cancel();
         }
@@ -253,14 +259,13 @@ impl Connection {
         overlay.position = position;
         for Row { key, value } in rows {
             let size = key.len() + value.len();
-            if overlay.bytes + size > OVERLAY_BYTES {
+            let frees = overlay.rows.get(&key).map_or(0, |old| key.len() + old.len());
+            if overlay.bytes - frees + size > OVERLAY_BYTES {
                 metrics::counter!(names::OVERLAY_DROPPED).increment(size as u64);
                 continue;
             }
-            overlay.bytes += size;
-            if let Some(old) = overlay.rows.insert(key, value) {
-                overlay.bytes -= old.len().min(overlay.bytes);
-            }
+            overlay.bytes = overlay.bytes - frees + size;
+            overlay.rows.insert(key, value);
         }
         drop(live);
         self.sessions.tell(NodeEvent::Overlay(self.progress.node.clone()));
