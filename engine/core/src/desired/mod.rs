@@ -110,7 +110,8 @@ pub fn reconcile(
         }
     }
     let unwanted: Vec<&String> = current.keys().filter(|key| !wanted.contains_key(*key)).collect();
-    let unlisted: BTreeSet<&String> = unwanted.iter().copied().filter(|key| !gone.contains_key(*key)).collect();
+    let unlisted: BTreeSet<&String> =
+        unwanted.iter().copied().filter(|key| !gone.contains_key(*key)).collect();
     let too_many = unlisted.len() > UNLISTED_FREE && unlisted.len() * 100 > objects * UNLISTED_PERCENT;
     let listed = standing.complete && standing.same_authority;
     for key in unwanted {

@@ -3,8 +3,7 @@ use proptest::prelude::*;
 
 use super::*;
 
-const CALM: Standing =
-    Standing { complete: true, same_authority: true, recovering: false, accepted: false };
+const CALM: Standing = Standing { complete: true, same_authority: true, recovering: false, accepted: false };
 
 fn rows(keys: &[&str]) -> BTreeMap<String, Vec<u8>> {
     keys.iter().map(|key| ((*key).to_owned(), key.as_bytes().to_vec())).collect()
