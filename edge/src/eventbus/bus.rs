@@ -8,7 +8,7 @@ use ledge_log::writer::Submitted;
 use ledge_log::{Class, WriteError, WriterHandle};
 use ledge_mqtt::{Incoming, Publisher, Refusal};
 use ledge_schemas::{DeviceName, NodeName};
-use ledge_session::{Pipeline, Step};
+use ledge_session::{Begun, Pipeline, Step};
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
@@ -132,7 +132,7 @@ impl Bus {
             route => ("get", at_once(Outcome::Asked { route, message })),
         };
         let landed = move |outcome| Landed { answer, outcome, triple, route: label };
-        outcome.map(move |outcome| outcome.map(landed).boxed()).boxed()
+        outcome.map(move |begun| begun.map(landed)).boxed()
     }
 
     fn update(&self, delivery: Delivery, name: DeviceName, message: &Incoming) -> Step<Outcome> {
@@ -145,7 +145,7 @@ impl Bus {
         async move {
             let command = move |txn: &mut ledge_core::journal::Txn<'_, Log>| delivery.twin(txn, &name, &update);
             let submitted = writer.submit(Class::State, bytes, command).await;
-            async move { told.outcome(finish(submitted).await) }.boxed()
+            Begun::new(async move { told.outcome(finish(submitted).await) })
         }
         .boxed()
     }
@@ -160,7 +160,7 @@ impl Bus {
         async move {
             let command = move |txn: &mut ledge_core::journal::Txn<'_, Log>| delivery.state(txn, &name, &report);
             let submitted = writer.submit(Class::State, bytes, command).await;
-            async move { told.outcome(finish(submitted).await) }.boxed()
+            Begun::new(async move { told.outcome(finish(submitted).await) })
         }
         .boxed()
     }
@@ -174,7 +174,7 @@ impl Bus {
         async move {
             let command = move |txn: &mut ledge_core::journal::Txn<'_, Log>| delivery.upload(txn, &message);
             let submitted = writer.submit(Class::Telemetry, bytes, command).await;
-            async move { uploaded(finish(submitted).await) }.boxed()
+            Begun::new(async move { uploaded(finish(submitted).await) })
         }
         .boxed()
     }
@@ -243,7 +243,7 @@ fn rejected(name: &DeviceName, ask: Ask, unreadable: Unreadable) -> Step<Outcome
 
 /// A step that needs no writer, but its turn.
 fn at_once(outcome: Outcome) -> Step<Outcome> {
-    ready(ready(outcome).boxed()).boxed()
+    ready(Begun::new(ready(outcome))).boxed()
 }
 
 type Written = Result<Vec<Reply>, WriteError<Denied>>;

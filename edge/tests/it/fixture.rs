@@ -26,6 +26,9 @@ use tokio::task::JoinHandle;
 
 pub(crate) const NODE: &str = "oslo";
 
+/// A device by namespace and name, with what is desired of its properties.
+pub(crate) type Wished<'a> = (&'a str, &'a str, &'a [(&'a str, &'a str)]);
+
 pub(crate) fn node() -> NodeName {
     NodeName::new(NODE).unwrap()
 }
@@ -81,7 +84,7 @@ impl Node {
     }
 
     /// As if the cloud had sent these devices: namespace, name, and what is desired.
-    pub(crate) fn with_devices(self, devices: &[(&str, &str, &[(&str, &str)])]) -> Self {
+    pub(crate) fn with_devices(self, devices: &[Wished<'_>]) -> Self {
         let mut journal = store::open(&self.layout(), &node()).unwrap();
         let down = StreamId::Down(node());
         let mut txn = journal.begin(1);

@@ -9,7 +9,7 @@ use ledge_core::sync::{Answer, Command};
 use ledge_log::{Class, WriteError};
 use ledge_schemas::LogId;
 
-use crate::{Pipeline, SessionStore};
+use crate::{Begun, Pipeline, SessionStore};
 
 /// Commands whose answers are still to come, oldest first.
 #[derive(Default)]
@@ -28,13 +28,12 @@ impl Commands {
         let (class, bytes) = (class(side, &command), weight(&command));
         let step = async move {
             let submitted = writer.submit(class, bytes, move |txn| run(side, txn, &node, fresh, command)).await;
-            async move {
+            Begun::new(async move {
                 match submitted {
                     Ok(submitted) => submitted.answer().await.map_err(into_store),
                     Err(error) => Err(into_store(error)),
                 }
-            }
-            .boxed()
+            })
         };
         self.asked.push(step.boxed());
     }

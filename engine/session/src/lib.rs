@@ -29,4 +29,4 @@ mod pipeline;
 pub use drive::{Ended, drive};
 pub use log::SessionStore;
 pub use observer::SessionObserver;
-pub use pipeline::{Pipeline, Step};
+pub use pipeline::{Begun, Pipeline, Step};

@@ -11,7 +11,31 @@ use futures::future::BoxFuture;
 use futures::stream::{FuturesOrdered, StreamExt};
 
 /// The first half of a step; gives the second.
-pub type Step<T> = BoxFuture<'static, BoxFuture<'static, T>>;
+pub type Step<T> = BoxFuture<'static, Begun<T>>;
+
+/// The second half of a step.
+pub struct Begun<T>(BoxFuture<'static, T>);
+
+impl<T> Begun<T> {
+    /// What is waited for once the step is begun.
+    pub fn new(rest: impl Future<Output = T> + Send + 'static) -> Self {
+        Self(Box::pin(rest))
+    }
+
+    /// The same step with another result.
+    pub fn map<U>(self, map: impl FnOnce(T) -> U + Send + 'static) -> Begun<U>
+    where
+        T: Send + 'static,
+    {
+        Begun::new(async move { map(self.0.await) })
+    }
+}
+
+impl<T> std::fmt::Debug for Begun<T> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Begun")
+    }
+}
 
 /// See the module.
 pub struct Pipeline<T> {
@@ -69,7 +93,7 @@ impl<T> Pipeline<T> {
                 biased;
                 begun = first => {
                     self.beginning.pop_front();
-                    self.begun.push_back(begun);
+                    self.begun.push_back(begun.0);
                 }
                 result = oldest => return result,
             }
@@ -96,13 +120,12 @@ mod tests {
                     // Runs out of its task's turn every now and then, as any use of a channel does.
                     tokio::task::coop::consume_budget().await;
                     begun.lock().expect("no panic").push(number);
-                    async move {
+                    Begun::new(async move {
                         if number % 3 == 0 {
                             tokio::task::yield_now().await;
                         }
                         number
-                    }
-                    .boxed()
+                    })
                 }
                 .boxed(),
             );
