@@ -72,10 +72,7 @@ impl Cloud {
     }
 }
 
-fn args(
-    dir: &Path,
-    address: impl Fn(&str) -> Result<String, StackError>,
-) -> Result<Vec<String>, StackError> {
+fn args(dir: &Path, address: impl Fn(&str) -> Result<String, StackError>) -> Result<Vec<String>, StackError> {
     let mut args = vec!["serve".to_owned(), "--data-dir".to_owned(), dir.display().to_string()];
     for name in LISTENERS {
         args.extend([format!("--{name}-listen"), address(name)?]);

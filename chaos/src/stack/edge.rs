@@ -56,7 +56,8 @@ impl Edge {
             make_dir(&dir)?;
             let token = cloud.token(node).await?;
             let mut join = command(&binaries.edge);
-            join.args(["join", "--cloud", &cloud.join()?.to_string(), "--node", node, "--data-dir"]).arg(&dir);
+            join.args(["join", "--cloud", &cloud.join()?.to_string(), "--node", node, "--data-dir"])
+                .arg(&dir);
             join.env("LEDGE_JOIN_TOKEN", token);
             run(join, None).await?.good()?;
         }
@@ -121,10 +122,7 @@ fn direct(path: &Path, hub: SocketAddr, join: SocketAddr) -> Result<(), StackErr
     fs::write(path, edge.to_string()).map_err(|source| StackError::file(path, "write", source))
 }
 
-fn args(
-    dir: &Path,
-    address: impl Fn(&str) -> Result<String, StackError>,
-) -> Result<Vec<String>, StackError> {
+fn args(dir: &Path, address: impl Fn(&str) -> Result<String, StackError>) -> Result<Vec<String>, StackError> {
     let mut args = vec!["run".to_owned(), "--data-dir".to_owned(), dir.display().to_string()];
     for name in LISTENERS {
         args.extend([format!("--{name}-listen"), address(name)?]);

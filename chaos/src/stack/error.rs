@@ -81,7 +81,7 @@ impl StackError {
         Self::File { path: path.to_owned(), doing, source }
     }
 
-    pub(super) fn answer(what: impl Into<String>, why: impl ToString) -> Self {
+    pub(crate) fn answer(what: impl Into<String>, why: impl ToString) -> Self {
         Self::Answer { what: what.into(), why: why.to_string() }
     }
 

@@ -67,8 +67,8 @@ impl Kube {
     /// [`StackError`] with what was said.
     pub async fn apply(&self, objects: &[Value]) -> Result<String, StackError> {
         if let Some(kubectl) = &self.kubectl {
-            let list = serde_json::json!({ "apiVersion": "v1", "kind": "List", "items": objects });
-            let done = kubectl.run(&["apply", "-f", "-"], Some(&list.to_string())).await?.good()?;
+            let documents: Vec<String> = objects.iter().map(Value::to_string).collect();
+            let done = kubectl.run(&["apply", "-f", "-"], Some(&documents.join("\n"))).await?.good()?;
             return Ok(done.stdout);
         }
         let mut said = String::new();
@@ -101,7 +101,8 @@ impl Kube {
         if let Some(kubectl) = &self.kubectl {
             let done = kubectl.run(&["get", &plural(kind), "-o", "json"], None).await?.good()?;
             let items = done.json()?["items"].as_array().cloned();
-            return items.ok_or_else(|| StackError::answer(format!("the output of `{}`", done.command), "no items"));
+            return items
+                .ok_or_else(|| StackError::answer(format!("the output of `{}`", done.command), "no items"));
         }
         let list = self.api(kind).list(&ListParams::default()).await.map_err(failed)?;
         list.items.into_iter().map(|object| serde_json::to_value(object).map_err(failed)).collect()
@@ -113,9 +114,21 @@ impl Kube {
     /// [`StackError`].
     pub async fn get(&self, kind: &str, name: &str) -> Result<Value, StackError> {
         match &self.kubectl {
-            Some(kubectl) => kubectl.run(&["get", &plural(kind), name, "-o", "json"], None).await?.good()?.json(),
+            Some(kubectl) => {
+                kubectl.run(&["get", &plural(kind), name, "-o", "json"], None).await?.good()?.json()
+            }
             None => self.peek(kind, name).await?.ok_or_else(|| failed(format!("there is no {kind} {name}"))),
         }
+    }
+
+    /// What `kubectl get` prints for people; nothing without `kubectl`.
+    ///
+    /// # Errors
+    /// [`StackError`].
+    pub async fn show(&self, args: &[&str]) -> Result<Vec<String>, StackError> {
+        let Some(kubectl) = &self.kubectl else { return Ok(Vec::new()) };
+        let done = kubectl.run(&[&["get"], args].concat(), None).await?.good()?;
+        Ok(done.stdout.lines().map(|line| line.trim_end().to_owned()).collect())
     }
 
     /// One object straight from the API, without the start of a process: for measuring.
@@ -133,7 +146,11 @@ impl Kube {
         };
         match kind {
             "Node" => Api::all_with(self.client.clone(), &resource("", "v1")),
-            _ => Api::namespaced_with(self.client.clone(), NAMESPACE, &resource("devices.kubeedge.io", "v1beta1")),
+            _ => Api::namespaced_with(
+                self.client.clone(),
+                NAMESPACE,
+                &resource("devices.kubeedge.io", "v1beta1"),
+            ),
         }
     }
 }

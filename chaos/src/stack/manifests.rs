@@ -12,9 +12,7 @@ pub const TEMPERATURE: &str = "temperature";
 /// A thermostat that measures one property and is told another.
 #[must_use]
 pub fn model() -> Value {
-    let property = |name: &str, access: &str| {
-        json!({ "name": name, "type": "STRING", "accessMode": access, "unit": "degrees Celsius" })
-    };
+    let property = |name: &str, access: &str| json!({ "name": name, "type": "STRING", "accessMode": access, "unit": "degrees Celsius" });
     json!({
         "apiVersion": API_VERSION,
         "kind": "DeviceModel",

@@ -102,7 +102,9 @@ impl Stack {
 }
 
 /// All of them, one after the other; the first error, after all were tried.
-async fn futures_of<T, E>(futures: impl Iterator<Item = impl Future<Output = Result<T, E>>>) -> Result<Vec<T>, E> {
+async fn futures_of<T, E>(
+    futures: impl Iterator<Item = impl Future<Output = Result<T, E>>>,
+) -> Result<Vec<T>, E> {
     let mut results = Vec::new();
     for future in futures {
         results.push(future.await);

@@ -75,7 +75,8 @@ impl Process {
             Err(_) => return Err(self.failed(&format!("was not ready within {} s", READY.as_secs()))),
         };
         self.took = began.elapsed();
-        self.ready = Ready::parse(&line).map_err(|error| StackError::answer(format!("{}'s stdout", self.name), error))?;
+        self.ready = Ready::parse(&line)
+            .map_err(|error| StackError::answer(format!("{}'s stdout", self.name), error))?;
         if let Some(lines) = lines {
             tokio::spawn(keep(lines, self.log.clone()));
         }
@@ -103,7 +104,8 @@ impl Process {
         let mut child = self.running()?;
         let pid = child.id().and_then(|pid| Pid::from_raw(i32::try_from(pid).ok()?));
         if let Some(pid) = pid {
-            kill_process(pid, Signal::TERM).map_err(|error| self.failed(&format!("could not be stopped: {error}")))?;
+            kill_process(pid, Signal::TERM)
+                .map_err(|error| self.failed(&format!("could not be stopped: {error}")))?;
         }
         match timeout(STOP, child.wait()).await {
             Ok(Ok(status)) if status.success() => Ok(()),
@@ -150,7 +152,9 @@ impl Process {
     /// # Errors
     /// [`StackError::Answer`].
     pub fn address(&self, listener: &str) -> Result<std::net::SocketAddr, StackError> {
-        self.ready.addr(listener).map_err(|error| StackError::answer(format!("{}'s ready line", self.name), error))
+        self.ready
+            .addr(listener)
+            .map_err(|error| StackError::answer(format!("{}'s ready line", self.name), error))
     }
 
     /// The end of its log.

@@ -32,7 +32,8 @@ impl Binaries {
     /// [`StackError::NoBinary`].
     pub fn find() -> Result<Self, StackError> {
         let running = std::env::current_exe();
-        let running = running.map_err(|source| StackError::file(Path::new("/proc/self/exe"), "read", source))?;
+        let running =
+            running.map_err(|source| StackError::file(Path::new("/proc/self/exe"), "read", source))?;
         let dir = running.parent().unwrap_or(Path::new("."));
         let find = |name: &str| {
             let path = dir.join(name);
@@ -94,7 +95,8 @@ pub fn command(program: &Path) -> Command {
     let mut command = Command::new(program);
     for (name, _) in std::env::vars_os() {
         let text = name.to_string_lossy();
-        let ours = text.starts_with("LEDGE_") || text == "KUBECONFIG" || text.to_lowercase().ends_with("_proxy");
+        let ours =
+            text.starts_with("LEDGE_") || text == "KUBECONFIG" || text.to_lowercase().ends_with("_proxy");
         if ours {
             command.env_remove(name);
         }

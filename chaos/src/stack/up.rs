@@ -4,10 +4,10 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use ledge_process::{Exit, fail, stop_signal};
-use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::sync::mpsc;
 
-use super::manifests::{device, model};
 use super::edge::Edge;
+use super::manifests::{device, model};
 use super::thermostat::Thermostat;
 use super::{Stack, StackError};
 
@@ -79,14 +79,14 @@ async fn start(args: &UpArgs) -> Result<Stack, StackError> {
 
 /// Lets thermostats report, obeys what is typed, and ends when a process does.
 async fn keep(stack: &mut Stack) -> Result<(), StackError> {
-    let mut lines = BufReader::new(tokio::io::stdin()).lines();
-    let mut typed = true;
+    let mut lines = typed();
+    let mut more = true;
     let mut report = tokio::time::interval(REPORT);
     loop {
         tokio::select! {
-            line = lines.next_line(), if typed => match line {
-                Ok(Some(line)) => obey(stack, &line),
-                Ok(None) | Err(_) => typed = false,
+            line = lines.recv(), if more => match line {
+                Some(line) => obey(stack, &line),
+                None => more = false,
             },
             _ = report.tick() => {
                 stack.cloud.process.check()?;
@@ -99,6 +99,20 @@ async fn keep(stack: &mut Stack) -> Result<(), StackError> {
             }
         }
     }
+}
+
+/// The lines of stdin. A thread of its own reads them, so that the end of the process never waits for one.
+fn typed() -> mpsc::Receiver<String> {
+    let (lines, receiver) = mpsc::channel(1);
+    std::thread::spawn(move || {
+        for line in std::io::stdin().lines() {
+            let Ok(line) = line else { return };
+            if lines.blocking_send(line).is_err() {
+                return;
+            }
+        }
+    });
+    receiver
 }
 
 fn obey(stack: &Stack, line: &str) {

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rumqttc::{Event, EventLoop, Packet, Publish, QoS, Request, Subscribe, SubscribeFilter};
 use serde_json::Value;
@@ -23,7 +23,8 @@ pub(super) async fn listen(mut connection: EventLoop, topics: Topics, shared: Ar
                 // The client forgets what is unacknowledged when the broker has forgotten the session, as one does
                 // that was killed. What the broker's log has it recognises, so all of it is sent again.
                 connection.pending = std::mem::take(&mut unacknowledged);
-                let filters = topics.heard().map(|topic| SubscribeFilter::new(topic.to_owned(), QoS::AtLeastOnce));
+                let filters =
+                    topics.heard().map(|topic| SubscribeFilter::new(topic.to_owned(), QoS::AtLeastOnce));
                 connection.pending.push_front(Request::Subscribe(Subscribe::new_many(filters)));
             }
             Ok(Event::Incoming(Packet::Publish(message))) => hear(&message, &topics, &shared),
@@ -61,13 +62,10 @@ fn hear(message: &Publish, topics: &Topics, shared: &Shared) {
         shared.answered.notify_waiters();
     } else if message.topic == topics.delta {
         let Some(told) = body["delta"][TARGET].as_str() else { return };
-        shared.setting.send_if_modified(|setting| {
-            let new = setting.as_deref() != Some(told);
-            if new {
-                *setting = Some(told.to_owned());
-            }
-            new
-        });
+        if shared.setting.borrow().as_deref() != Some(told) {
+            shared.record().told.push((told.to_owned(), Instant::now()));
+            shared.setting.send_replace(Some(told.to_owned()));
+        }
     } else if message.topic == topics.twin {
         shared.twin.send_modify(|(count, twin)| (*count, *twin) = (*count + 1, body["twin"].clone()));
     }

@@ -23,6 +23,8 @@ pub struct Report {
 pub struct Record {
     /// The reports.
     pub reports: Vec<Report>,
+    /// What it was told to hold, and when, if it was not the same as before.
+    pub told: Vec<(String, Instant)>,
     /// Answers that came once more: to reports that were sent again.
     pub repeated: usize,
     /// Times that the connection was made.
@@ -47,11 +49,11 @@ impl Record {
         found.map(|report| report.value.as_str())
     }
 
-    /// How long answers took, ascending.
+    /// How long the answers to the reports from an index on took, ascending.
     #[must_use]
-    pub fn latencies(&self) -> Vec<Duration> {
+    pub fn latencies_from(&self, from: usize) -> Vec<Duration> {
         let latency = |report: &Report| Some(report.answered?.duration_since(report.sent));
-        let mut latencies: Vec<_> = self.reports.iter().filter_map(latency).collect();
+        let mut latencies: Vec<_> = self.reports.iter().skip(from).filter_map(latency).collect();
         latencies.sort_unstable();
         latencies
     }
@@ -72,5 +74,16 @@ impl Record {
         report.answered = Some(Instant::now());
         self.answered += 1;
         true
+    }
+
+    /// Reports of these ids, for tests.
+    #[cfg(test)]
+    pub(crate) fn of_ids(ids: &[&str]) -> Self {
+        let mut record = Self::default();
+        for id in ids {
+            let (event_id, property, value) = ((*id).to_owned(), String::new(), String::new());
+            record.sent(Report { event_id, property, value, sent: Instant::now(), answered: None });
+        }
+        record
     }
 }
