@@ -162,6 +162,9 @@ impl StreamStatus {
         let Self { epoch, base, head, backlog, .. } = self;
         let epoch = if *epoch == 0 { "provisional".to_owned() } else { format!("epoch {epoch}") };
         let backlog = backlog.map_or_else(String::new, |backlog| format!(", {backlog} not yet proved by the cloud"));
-        format!("{epoch}, events {} to {head}{backlog}", base + 1)
+        match head > base {
+            true => format!("{epoch}, events {} to {head}{backlog}", base + 1),
+            false => format!("{epoch}, no events after {base}{backlog}"),
+        }
     }
 }
