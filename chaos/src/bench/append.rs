@@ -73,7 +73,8 @@ impl Load<'_> {
                     floor.push(raw.append(body)?);
                 }
                 let before = machine::written_bytes()?;
-                let (appender, events, first) = (self.appender.clone(), Arc::clone(&self.events), times.len());
+                let (appender, events, first) =
+                    (self.appender.clone(), Arc::clone(&self.events), times.len());
                 times.extend(tokio::spawn(async move { serial(&appender, &events, first).await }).await??);
                 written += machine::written_bytes()? - before;
             }
@@ -183,7 +184,8 @@ impl Load<'_> {
         };
         Ok(vec![
             Figure::of(self.name("saturated.written"), "bytes/byte", &bytes).goal(&[Bound::AtMost(most)]),
-            Figure::of(self.name("saturated.syncs"), "syncs/event", &syncs).goal(&[Bound::AtMost(1.0 / 256.0)]),
+            Figure::of(self.name("saturated.syncs"), "syncs/event", &syncs)
+                .goal(&[Bound::AtMost(1.0 / 256.0)]),
         ])
     }
 }

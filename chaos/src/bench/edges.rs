@@ -8,10 +8,10 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
+use ledge_core::Row;
 use ledge_core::sync::commands::Side;
 use ledge_core::sync::commands::edge::SessionRecord;
 use ledge_core::sync::{EdgeSession, Note};
-use ledge_core::Row;
 use ledge_log_rocksdb::{RocksReader, RocksStore};
 use ledge_pki::{CertificateAuthority, NodeCredentials, NodeKey, RenewRequest, node_client_config};
 use ledge_schemas::{NodeName, Position, Seq};
@@ -39,13 +39,15 @@ pub(super) async fn run(bench: &Bench) -> anyhow::Result<Vec<Figure>> {
     let rig = Rig::start(bench, "edges").await?;
     let pid = rig.stack.cloud.process.pid();
     let count = bench.scale.edges;
-    let nodes: Vec<NodeName> =
-        (0..FIRST + count).map(|number| NodeName::new(format!("bench-{number}"))).collect::<Result<_, _>>()?;
+    let nodes: Vec<NodeName> = (0..FIRST + count)
+        .map(|number| NodeName::new(format!("bench-{number}")))
+        .collect::<Result<_, _>>()?;
     let log = ScratchLog::open(&bench.dir.join("edges-log"), &nodes)?;
     let stop = CancellationToken::new();
+    let hub = rig.stack.cloud.hub()?;
     let mut edges = Edges {
         authority: CertificateAuthority::load(&rig.stack.cloud.dir.join("pki"))?,
-        target: { let hub = rig.stack.cloud.hub()?; ConnectTarget::hub(&hub.ip().to_string(), hub.port())? },
+        target: ConnectTarget::hub(&hub.ip().to_string(), hub.port())?,
         sessions: JoinSet::new(),
         stop: stop.clone(),
     };
@@ -85,7 +87,7 @@ struct Edges {
 impl Edges {
     /// Connects these, and returns when all of them are live.
     async fn connect(&mut self, log: &ScratchLog, nodes: &[NodeName]) -> anyhow::Result<()> {
-        let (live, mut lives) = mpsc::unbounded_channel();
+        let (live, mut lives) = mpsc::channel(nodes.len());
         let places = Arc::new(Semaphore::new(AT_ONCE));
         for node in nodes {
             let store = SessionStore {
@@ -143,7 +145,8 @@ impl Edge {
         let link = connect(&target, node_client_config(&credentials)?, &LinkConfig::default()).await?;
         drop(turn);
         let (record, began) = (SessionRecord::default(), Instant::now());
-        let (session, opening) = EdgeSession::start(&store.node, &record, &store.log(), 0, now_ms(), Seq::ZERO)?;
+        let (session, opening) =
+            EdgeSession::start(&store.node, &record, &store.log(), 0, now_ms(), Seq::ZERO)?;
         drive(session, opening, began, link, &store, &mut observer, stop).await;
         Ok(())
     }
@@ -151,13 +154,13 @@ impl Edge {
 
 /// Tells that a session is live.
 struct Observer {
-    live: mpsc::UnboundedSender<()>,
+    live: mpsc::Sender<()>,
 }
 
 impl SessionObserver for Observer {
     fn live(&mut self, _: u64) {
         // Nobody counts any more once all are live.
-        let _ = self.live.send(());
+        let _ = self.live.try_send(());
     }
 
     fn overlay(&mut self, _: Position, _: Vec<Row>) {}

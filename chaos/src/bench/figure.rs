@@ -99,7 +99,8 @@ pub(super) fn median(values: &[f64]) -> f64 {
 }
 
 fn spread(values: &[f64]) -> Option<f64> {
-    let (smallest, largest) = (values.iter().copied().reduce(f64::min)?, values.iter().copied().reduce(f64::max)?);
+    let (smallest, largest) =
+        (values.iter().copied().reduce(f64::min)?, values.iter().copied().reduce(f64::max)?);
     (values.len() > 1).then(|| (largest - smallest) / median(values))
 }
 

@@ -17,7 +17,11 @@ impl Times {
         let mut times = Histogram::new(3)?;
         for micros in &micros[micros.len() / 10..] {
             // Nanoseconds, so that three digits stay.
-            #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "times are positive and short")]
+            #[allow(
+                clippy::cast_possible_truncation,
+                clippy::cast_sign_loss,
+                reason = "times are positive and short"
+            )]
             times.record((micros * 1000.0) as u64)?;
         }
         Ok(Self(times))
@@ -77,7 +81,8 @@ mod tests {
 
     #[tokio::test]
     async fn a_producer_that_fails_fails_the_measurement() {
-        let failing = |number: u64| async move { if number == 3 { Err(anyhow::anyhow!("no")) } else { Ok(()) } };
+        let failing =
+            |number: u64| async move { if number == 3 { Err(anyhow::anyhow!("no")) } else { Ok(()) } };
         let willing = |_| async {
             tokio::task::yield_now().await;
             Ok(())

@@ -15,11 +15,17 @@ pub(super) fn disk(dir: &Path) -> String {
     let (device, kind) = (fields.next().unwrap_or("?"), fields.nth(1).unwrap_or("?"));
     let name = Path::new(device).file_name().and_then(|name| name.to_str()).unwrap_or_default();
     let whole = name.trim_end_matches(|c: char| c.is_ascii_digit());
-    let cache = [name, whole].into_iter().find_map(|name| {
-        fs::read_to_string(format!("/sys/block/{name}/queue/write_cache")).ok()
-    });
+    let cache = [name, whole]
+        .into_iter()
+        .find_map(|name| fs::read_to_string(format!("/sys/block/{name}/queue/write_cache")).ok());
     let cache = cache.map_or_else(|| "unknown".to_owned(), |text| format!("{:?}", text.trim()));
     format!("{kind} on {device}, write cache {cache}")
+}
+
+/// Processes that wanted to run in the last minute, on average.
+pub(super) fn load() -> f64 {
+    let text = fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    text.split(' ').next().and_then(|load| load.parse().ok()).unwrap_or_default()
 }
 
 /// Bytes that this process made go to a disk since it started.
@@ -46,7 +52,8 @@ pub(super) fn memory(pid: u32) -> anyhow::Result<Memory> {
 
 fn field(path: &str, name: &str) -> anyhow::Result<u64> {
     let text = fs::read_to_string(path).with_context(|| format!("reading {path}"))?;
-    let value = text.lines().find_map(|line| line.strip_prefix(name)?.split_whitespace().next()?.parse().ok());
+    let value =
+        text.lines().find_map(|line| line.strip_prefix(name)?.split_whitespace().next()?.parse().ok());
     value.ok_or_else(|| anyhow!("{path} has no {name}"))
 }
 

@@ -61,7 +61,8 @@ pub(super) fn mebibytes(bytes: u64) -> f64 {
 /// Bytes of a program without its symbols.
 async fn stripped(dir: &Path, program: &Path) -> anyhow::Result<f64> {
     let copy = dir.join("stripped");
-    let status = Command::new("strip").arg("-o").arg(&copy).arg(program).status().await.context("running strip")?;
+    let status =
+        Command::new("strip").arg("-o").arg(&copy).arg(program).status().await.context("running strip")?;
     anyhow::ensure!(status.success(), "strip {} ended with {status}", program.display());
     let bytes = std::fs::metadata(&copy)?.len();
     std::fs::remove_file(copy)?;

@@ -159,7 +159,8 @@ fn commits(metrics: &Metrics) -> f64 {
 #[must_use]
 pub fn run(args: &Args) -> Exit {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
-    let measured = runtime.context("starting the runtime").and_then(|runtime| runtime.block_on(measure(args)));
+    let measured =
+        runtime.context("starting the runtime").and_then(|runtime| runtime.block_on(measure(args)));
     match measured {
         Ok(exit) => exit,
         Err(error) => {
@@ -182,8 +183,19 @@ async fn measure(args: &Args) -> anyhow::Result<Exit> {
         metrics: Box::new(move || recorder.render()),
         began: Instant::now(),
     };
-    let (processors, files) = (std::thread::available_parallelism().map_or(1, usize::from), machine::allow_open_files());
-    eprintln!("{processors} processors, {files} open files, {}: {}", parent.display(), machine::disk(&parent));
+    let (processors, files) =
+        (std::thread::available_parallelism().map_or(1, usize::from), machine::allow_open_files());
+    eprintln!(
+        "{processors} processors, {files} open files, {}: {}",
+        parent.display(),
+        machine::disk(&parent)
+    );
+    let load = machine::load();
+    if load > 0.5 {
+        eprintln!(
+            "the machine is busy (load {load}): floors and figures are slower than they need be, ratios less so"
+        );
+    }
     let (mut figures, mut failed) = (Vec::new(), false);
     for suite in SUITES.into_iter().filter(|suite| args.only.is_empty() || args.only.contains(suite)) {
         let measured = match suite {
@@ -222,7 +234,10 @@ fn target_dir() -> anyhow::Result<PathBuf> {
         return Ok(dir.into());
     }
     let program = std::env::current_exe().context("looking for this program")?;
-    let dir = program.parent().and_then(Path::parent).context("this program is in no target directory; pass --dir and --json")?;
+    let dir = program
+        .parent()
+        .and_then(Path::parent)
+        .context("this program is in no target directory; pass --dir and --json")?;
     Ok(dir.to_owned())
 }
 
@@ -243,7 +258,13 @@ mod tests {
         let mut figures = append::run(&bench).await.unwrap();
         figures.extend(replay::run(&bench).await.unwrap());
         let names: Vec<_> = figures.iter().map(|figure| figure.name.as_str()).collect();
-        for name in ["append.serial.p50.log", "append.64.row", "append.saturated.syncs.row", "replay.verify", "replay.views"] {
+        for name in [
+            "append.serial.p50.log",
+            "append.64.row",
+            "append.saturated.syncs.row",
+            "replay.verify",
+            "replay.views",
+        ] {
             assert!(names.contains(&name), "{names:?}");
         }
         for figure in &figures {

@@ -15,11 +15,13 @@ use super::scratch::now_ms;
 
 /// Unacknowledged messages of one client.
 const INFLIGHT: u16 = 100;
+/// What may wait to be looked at; then the connection is not read.
+const INBOX: usize = 1024;
 
 /// What comes in.
 enum Came {
-    /// The broker has our subscription.
-    Subscribed,
+    /// The broker took the connection, or a subscription.
+    Granted,
     /// A result.
     Result(Value, Instant),
     /// The broker has our message: it is durable.
@@ -29,7 +31,7 @@ enum Came {
 /// See the module. It ends when it is dropped.
 pub(super) struct Probe {
     client: AsyncClient,
-    came: mpsc::UnboundedReceiver<Came>,
+    came: mpsc::Receiver<Came>,
     task: JoinHandle<ConnectionError>,
     id: String,
     topic: String,
@@ -38,20 +40,35 @@ pub(super) struct Probe {
 }
 
 impl Probe {
-    /// Connects, and hears the results of the device's updates.
-    pub(super) async fn connect(broker: SocketAddr, id: &str, device: &str, property: &str) -> anyhow::Result<Self> {
+    /// Connects.
+    pub(super) async fn connect(
+        broker: SocketAddr,
+        id: &str,
+        device: &str,
+        property: &str,
+    ) -> anyhow::Result<Self> {
         let mut options = MqttOptions::new(id, broker.ip().to_string(), broker.port());
         options.set_keep_alive(Duration::from_secs(60)).set_inflight(INFLIGHT);
         let (client, mut connection) = AsyncClient::new(options, INFLIGHT.into());
         connection.network_options.set_tcp_nodelay(true);
-        let (sender, came) = mpsc::unbounded_channel();
+        let (sender, came) = mpsc::channel(INBOX);
         let task = tokio::spawn(listen(connection, sender));
         let topic = format!("$hw/events/device/default/{device}/twin/update");
         let (id, property) = (id.to_owned(), property.to_owned());
         let mut probe = Self { client, came, task, id, topic, property, next: 0 };
-        probe.client.subscribe(format!("{}/result", probe.topic), QoS::AtLeastOnce).await?;
-        while !matches!(probe.come().await?, Came::Subscribed) {}
+        probe.granted().await?;
         Ok(probe)
+    }
+
+    /// Hears the results of the device's updates, as [`Probe::update`] needs.
+    pub(super) async fn listen(&mut self) -> anyhow::Result<()> {
+        self.client.subscribe(format!("{}/result", self.topic), QoS::AtLeastOnce).await?;
+        self.granted().await
+    }
+
+    async fn granted(&mut self) -> anyhow::Result<()> {
+        while !matches!(self.come().await?, Came::Granted) {}
+        Ok(())
     }
 
     async fn come(&mut self) -> anyhow::Result<Came> {
@@ -111,10 +128,10 @@ impl Drop for Probe {
 }
 
 /// Until the connection breaks, which nothing here survives.
-async fn listen(mut connection: EventLoop, sender: mpsc::UnboundedSender<Came>) -> ConnectionError {
+async fn listen(mut connection: EventLoop, sender: mpsc::Sender<Came>) -> ConnectionError {
     loop {
         let came = match connection.poll().await {
-            Ok(Event::Incoming(Packet::SubAck(_))) => Came::Subscribed,
+            Ok(Event::Incoming(Packet::ConnAck(_) | Packet::SubAck(_))) => Came::Granted,
             Ok(Event::Incoming(Packet::PubAck(_))) => Came::Acknowledged,
             Ok(Event::Incoming(Packet::Publish(message))) => {
                 let at = Instant::now();
@@ -124,6 +141,6 @@ async fn listen(mut connection: EventLoop, sender: mpsc::UnboundedSender<Came>) 
             Err(error) => return error,
         };
         // Nobody listens any more: the probe is about to end this task.
-        let _ = sender.send(came);
+        let _ = sender.send(came).await;
     }
 }

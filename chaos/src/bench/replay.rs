@@ -37,7 +37,8 @@ pub(super) async fn run(bench: &Bench) -> anyhow::Result<Vec<Figure>> {
 
     let mut times = [const { Vec::new() }; 4];
     for _ in bench.rounds("replay") {
-        let measured = [raw(&dir)?, read(&dir, &stream, false)?, read(&dir, &stream, true)?, views(&dir, &stream)?];
+        let measured =
+            [raw(&dir)?, read(&dir, &stream, false)?, read(&dir, &stream, true)?, views(&dir, &stream)?];
         for (times, seconds) in times.iter_mut().zip(measured) {
             #[allow(clippy::cast_precision_loss, reason = "far below 2^52")]
             times.push(bench.scale.events as f64 / seconds);

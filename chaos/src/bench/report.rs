@@ -14,7 +14,8 @@ pub(super) fn table(figures: &[Figure]) -> Table {
     let mut table = Table::new(["NAME", "VALUE", "UNIT", "FLOOR", "RATIO", "SPREAD", "GOAL", "HOLDS"]);
     let shown = |value: Option<f64>| value.map_or_else(|| "-".to_owned(), number);
     for figure in figures {
-        let spread = figure.spread.map_or_else(|| "-".to_owned(), |spread| format!("{:.0} %", spread * 100.0));
+        let spread =
+            figure.spread.map_or_else(|| "-".to_owned(), |spread| format!("{:.0} %", spread * 100.0));
         let holds = match figure.holds {
             Some(true) => "yes",
             Some(false) => "NO",
@@ -71,7 +72,8 @@ mod tests {
         merge(&path, &[figure("a", 1.0), figure("b", 2.0)]).unwrap();
         merge(&path, &[figure("c", 4.0), figure("a", 3.0)]).unwrap();
         let kept: Vec<serde_json::Value> = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
-        let values: Vec<_> = kept.iter().map(|f| (f["name"].as_str().unwrap(), f["value"].as_f64().unwrap())).collect();
+        let values: Vec<_> =
+            kept.iter().map(|f| (f["name"].as_str().unwrap(), f["value"].as_f64().unwrap())).collect();
         assert_eq!(values, [("b", 2.0), ("c", 4.0), ("a", 3.0)]);
         let keys: Vec<_> = kept[0].as_object().unwrap().keys().map(String::as_str).collect();
         for key in ["name", "value", "unit", "floor", "ratio", "goal", "holds"] {

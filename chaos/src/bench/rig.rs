@@ -24,6 +24,8 @@ use crate::stack::{Stack, until};
 pub(super) const DEVICE: &str = "bench";
 /// Longest that anything here may take.
 pub(super) const PATIENCE: Duration = Duration::from_secs(60);
+/// Changes that may wait to be looked at; then the watch is not read.
+const INBOX: usize = 1024;
 
 /// See the module.
 pub(super) struct Rig {
@@ -79,14 +81,15 @@ impl Rig {
         let api: Api<DynamicObject> = Api::namespaced_with(Client::try_from(config)?, "default", &resource);
         let from = api.list(&ListParams::default()).await?.metadata.resource_version.unwrap_or_default();
         let stream = api.watch(&WatchParams::default(), &from).await?;
-        let (sender, seen) = mpsc::unbounded_channel();
+        let (sender, seen) = mpsc::channel(INBOX);
         let task = tokio::spawn(async move {
             let mut stream = stream.boxed();
             while let Some(event) = stream.try_next().await? {
                 let (WatchEvent::Added(object) | WatchEvent::Modified(object)) = event else { continue };
                 let at = Instant::now();
-                let values = reported(&object).into_iter().map(|value| sender.send((value, at)));
-                if values.into_iter().any(|sent| sent.is_err()) {
+                if let Some(value) = reported(&object)
+                    && sender.send((value, at)).await.is_err()
+                {
                     break;
                 }
             }
@@ -105,7 +108,7 @@ fn reported(object: &DynamicObject) -> Option<String> {
 
 /// Values in the order in which a watch showed them. It ends when it is dropped.
 pub(super) struct StatusWatch {
-    seen: mpsc::UnboundedReceiver<(String, Instant)>,
+    seen: mpsc::Receiver<(String, Instant)>,
     task: JoinHandle<Result<(), kube::Error>>,
 }
 

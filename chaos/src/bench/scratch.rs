@@ -57,7 +57,8 @@ impl Rows {
         };
         let twin = |value: String| {
             let actual = Some(TwinValue { value, timestamp_ms: 1_700_000_000_000 + number as u64 });
-            let change = Change::Set { expected: None, actual, optional: None, value_type: "string".to_owned() };
+            let change =
+                Change::Set { expected: None, actual, optional: None, value_type: "string".to_owned() };
             let changes = vec![PropertyChange { name: format!("property-{}", number / DEVICES), change }];
             Draft::new(device.to_string(), &TwinChanged { event_id: format!("event-{number}"), changes })
         };
@@ -74,7 +75,8 @@ impl Rows {
 fn telemetry(length: usize, random: &mut ChaCha8Rng) -> String {
     let mut text = String::new();
     while text.len() < length {
-        let (temperature, pressure): (f64, u32) = (random.random_range(-20.0..60.0), random.random_range(900..1100));
+        let (temperature, pressure): (f64, u32) =
+            (random.random_range(-20.0..60.0), random.random_range(900..1100));
         text.push_str(&format!("{{\"temperature\":{temperature:.4},\"pressure\":{pressure}}}"));
     }
     text.truncate(length);
@@ -110,7 +112,8 @@ impl ScratchLog {
         txn.commit()?;
         let reader = journal.store().reader();
         // As in a process: what the log takes is measured.
-        let config = WriterConfig { usage: Some(Box::new(journal.store().usage())), ..WriterConfig::default() };
+        let config =
+            WriterConfig { usage: Some(Box::new(journal.store().usage())), ..WriterConfig::default() };
         let clock: WallClock = Arc::new(now_ms);
         let (writer, thread) = Writer::start(journal, config, clock)?;
         Ok(Self { dir: dir.to_owned(), stream: StreamId::Control, writer, reader, thread })

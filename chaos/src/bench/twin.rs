@@ -26,6 +26,7 @@ pub(super) async fn run(bench: &Bench) -> anyhow::Result<Vec<Figure>> {
     let rig = Rig::start(bench, "twin").await?;
     let mut raw = RawFile::create(&bench.dir, "twin-floor")?;
     let (mut probe, mut watch) = (rig.probe("probe").await?, rig.watch().await?);
+    probe.listen().await?;
     let count = bench.scale.updates;
     let mut floors = [const { Vec::new() }; 2];
     let (mut local, mut cloud) = ([const { Vec::new() }; 2], [const { Vec::new() }; 2]);
