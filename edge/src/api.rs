@@ -11,7 +11,9 @@ use tokio_util::sync::CancellationToken;
 
 /// The local API cannot be served.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot serve the local API on {address}: {source}; pass another --api-listen (port 0 picks a free one)")]
+#[error(
+    "cannot serve the local API on {address}: {source}; pass another --api-listen (port 0 picks a free one)"
+)]
 pub struct ApiError {
     address: SocketAddr,
     source: io::Error,

@@ -99,7 +99,9 @@ impl App {
         remove_checkpoints(&layout);
         let journal = {
             let (layout, node) = (layout.clone(), edge.node.clone());
-            tokio::task::spawn_blocking(move || store::open(&layout, &node)).await.map_err(StartError::task)??
+            tokio::task::spawn_blocking(move || store::open(&layout, &node))
+                .await
+                .map_err(StartError::task)??
         };
         let reader = journal.store().reader();
         let (told, admission) = mpsc::channel(ADMISSION_CHANGES);
@@ -112,7 +114,8 @@ impl App {
             })),
             ..WriterConfig::default()
         };
-        let (writer, thread) = Writer::start(journal, writer_config, wall_clock()).map_err(StartError::Thread)?;
+        let (writer, thread) =
+            Writer::start(journal, writer_config, wall_clock()).map_err(StartError::Thread)?;
         let ctl = CtlServer::bind(&dir)?;
         let up = StreamId::Up(edge.node.clone());
         let started = EdgeStarted { version: env!("CARGO_PKG_VERSION").to_owned() };

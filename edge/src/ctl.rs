@@ -3,7 +3,7 @@
 //! | operation | answer |
 //! |---|---|
 //! | `status` | [`Status`] |
-//! | `checkpoint` | `{"path": "…/checkpoints/…", "streams": {"up/NODE": 17, …}}`; removed when the connection ends |
+//! | `checkpoint` | `{"dir": "…/checkpoints/…", "streams": {"up/NODE": 17, …}}`; removed when the connection ends |
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -85,7 +85,7 @@ impl Control {
             Ok(streams) => {
                 let streams: BTreeMap<_, _> =
                     streams.into_iter().map(|(stream, seq)| (stream.to_string(), seq.0)).collect();
-                CtlReply::ok(json!({"path": lease.0, "streams": streams})).with_guard(lease)
+                CtlReply::ok(json!({"dir": lease.0, "streams": streams})).with_guard(lease)
             }
             Err(why) => CtlReply::error("checkpoint", why),
         }

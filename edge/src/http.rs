@@ -22,7 +22,9 @@ const PATIENCE: Duration = Duration::from_secs(30);
 #[derive(Debug, thiserror::Error)]
 pub enum HttpError {
     /// No TCP connection.
-    #[error("{address} cannot be reached: {source}. Is ledge-cloud running there, and is its join port open?")]
+    #[error(
+        "{address} cannot be reached: {source}. Is ledge-cloud running there, and is its join port open?"
+    )]
     Unreachable {
         /// Where to.
         address: HostPort,

@@ -144,7 +144,8 @@ impl Edge {
 /// A small file, whole; an error if it is longer than any of ours.
 pub(crate) fn read_bounded(path: &Path) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
-    let read = io::Read::read_to_end(&mut io::Read::take(std::fs::File::open(path)?, LONGEST + 1), &mut bytes)?;
+    let read =
+        io::Read::read_to_end(&mut io::Read::take(std::fs::File::open(path)?, LONGEST + 1), &mut bytes)?;
     if read as u64 > LONGEST {
         return Err(io::Error::new(io::ErrorKind::InvalidData, format!("longer than {LONGEST} bytes")));
     }

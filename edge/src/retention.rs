@@ -50,7 +50,8 @@ impl Segments {
         loop {
             let page = reader.runs(stream, self.read, usize::try_from(largest).unwrap_or(usize::MAX))?;
             let Some(last) = page.last() else { return Ok(()) };
-            let newest_ms = last.run.events().filter_map(Result::ok).last().map_or(0, |(_, e)| e.hlc.millis());
+            let newest_ms =
+                last.run.events().filter_map(Result::ok).last().map_or(0, |(_, e)| e.hlc.millis());
             let bytes = page.iter().map(|entry| entry.run.bytes().len() as u64).sum();
             self.read = last.run.last();
             match self.segments.back_mut() {

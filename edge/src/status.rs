@@ -138,7 +138,8 @@ impl Status {
             true => String::new(),
             false => format!("; refuses {}", refused.join(", ")),
         };
-        let store = format!("{health}, {} MiB used, {} MiB free{refused}", mib(*used_bytes), mib(*free_bytes));
+        let store =
+            format!("{health}, {} MiB used, {} MiB free{refused}", mib(*used_bytes), mib(*free_bytes));
         table.row(["store".to_owned(), store]);
         if let Some(end) = self.certificate_ends.and_then(|end| jiff::Timestamp::from_second(end).ok()) {
             table.row(["certificate".to_owned(), format!("until {end}")]);
@@ -161,7 +162,8 @@ impl StreamStatus {
     fn line(&self) -> String {
         let Self { epoch, base, head, backlog, .. } = self;
         let epoch = if *epoch == 0 { "provisional".to_owned() } else { format!("epoch {epoch}") };
-        let backlog = backlog.map_or_else(String::new, |backlog| format!(", {backlog} not yet proved by the cloud"));
+        let backlog =
+            backlog.map_or_else(String::new, |backlog| format!(", {backlog} not yet proved by the cloud"));
         match head > base {
             true => format!("{epoch}, events {} to {head}{backlog}", base + 1),
             false => format!("{epoch}, no events after {base}{backlog}"),

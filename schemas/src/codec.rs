@@ -58,9 +58,8 @@ pub fn encode<T: Encode>(value: &T) -> Result<Vec<u8>, CodecError> {
 /// Encodes a value onto the end of `out`; on error `out` is as it was.
 pub fn encode_into<T: Encode>(value: &T, out: &mut Vec<u8>) -> Result<(), CodecError> {
     let before = out.len();
-    bincode::encode_into_std_write(value, out, config::standard()).map_err(|e| {
-        CodecError::Encode { what: std::any::type_name::<T>(), why: e.to_string() }
-    })?;
+    bincode::encode_into_std_write(value, out, config::standard())
+        .map_err(|e| CodecError::Encode { what: std::any::type_name::<T>(), why: e.to_string() })?;
     debug_assert!(out.len() >= before);
     Ok(())
 }

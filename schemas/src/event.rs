@@ -28,7 +28,9 @@ impl Hlc {
 }
 
 /// Number of an event's kind. See [`crate::kinds`]. A released kind's body never changes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Encode, Decode, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Encode, Decode, Serialize, Deserialize,
+)]
 pub struct Kind(pub u16);
 
 /// What made an event happen.

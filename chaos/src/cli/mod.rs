@@ -30,7 +30,9 @@ enum Command {
 #[must_use]
 pub fn main() -> ExitCode {
     if cfg!(all(feature = "broken", not(debug_assertions))) {
-        eprintln!("error: this is a release build that holds deliberate bugs (feature `broken`); it does not start");
+        eprintln!(
+            "error: this is a release build that holds deliberate bugs (feature `broken`); it does not start"
+        );
         return Exit::Config.into();
     }
     match Args::parse().command {
@@ -46,7 +48,7 @@ fn wait(work: impl Future<Output = Exit>) -> Exit {
         Ok(runtime) => runtime.block_on(work),
         Err(error) => {
             eprintln!("error: no threads to run on: {error}");
-            Exit::OsError
+            Exit::OsErr
         }
     }
 }

@@ -15,7 +15,7 @@ use crate::sim::{Outcome, PROFILES, Profile, Progress, run_seed, run_seeds};
 #[command(after_help = "Examples:\n  ledge-chaos sim --seeds 0..2000\n  \
                         ledge-chaos sim --seed 229 --trace\n  \
                         ledge-chaos sim --seeds 0..100 --profile cloned-edge")]
-pub struct Args {
+pub(super) struct Args {
     /// One seed.
     #[arg(long, conflicts_with = "seeds")]
     seed: Option<u64>,
@@ -58,7 +58,7 @@ fn parse_profile(text: &str) -> Result<Profile, String> {
 
 /// Runs what the arguments say.
 #[must_use]
-pub fn run(args: &Args) -> Exit {
+pub(super) fn run(args: &Args) -> Exit {
     let threads = args.threads.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from));
     if let Some(bugs) = &args.expect_broken {
         return expect_broken(bugs, args.seeds.clone().unwrap_or(0..200), threads);

@@ -6,7 +6,7 @@ use super::plan::Strike;
 
 /// Something that happens at a moment.
 #[derive(Clone, Debug)]
-pub enum Action {
+pub(super) enum Action {
     /// A fault strikes.
     Strike(Strike),
     /// A fault ends.
@@ -35,20 +35,20 @@ pub enum Action {
 
 /// The agenda.
 #[derive(Debug, Default)]
-pub struct Agenda {
+pub(super) struct Agenda {
     actions: BTreeMap<(u64, u64), Action>,
     planned: u64,
 }
 
 impl Agenda {
     /// Plans an action.
-    pub fn plan(&mut self, at_ms: u64, action: Action) {
+    pub(super) fn plan(&mut self, at_ms: u64, action: Action) {
         self.planned += 1;
         self.actions.insert((at_ms, self.planned), action);
     }
 
     /// The next action, if it happens by `until_ms`.
-    pub fn next(&mut self, until_ms: u64) -> Option<(u64, Action)> {
+    pub(super) fn next(&mut self, until_ms: u64) -> Option<(u64, Action)> {
         let entry = self.actions.first_entry()?;
         if entry.key().0 > until_ms {
             return None;

@@ -4,26 +4,26 @@ use std::collections::BTreeMap;
 
 /// One connection.
 #[derive(Clone, Debug)]
-pub struct Connection {
+pub(super) struct Connection {
     /// Process of the edge.
-    pub edge: usize,
+    pub(super) edge: usize,
     /// Life of that process when it dialled.
-    pub edge_life: u64,
+    pub(super) edge_life: u64,
     /// Life of the cloud when it accepted.
-    pub cloud_life: u64,
+    pub(super) cloud_life: u64,
     /// Arrival time of the last message, per direction (to cloud, to edge): keeps the order.
-    pub last_ms: [u64; 2],
+    pub(super) last_ms: [u64; 2],
 }
 
 /// Which ways of each edge's path are cut.
 #[derive(Clone, Debug, Default)]
-pub struct Cuts {
+pub(super) struct Cuts {
     cuts: BTreeMap<usize, (u32, u32)>,
 }
 
 impl Cuts {
     /// Cuts, or mends, one or both ways. Cuts of several faults add up.
-    pub fn set(&mut self, edge: usize, up: bool, down: bool, cut: bool) {
+    pub(super) fn set(&mut self, edge: usize, up: bool, down: bool, cut: bool) {
         let (to_cloud, to_edge) = self.cuts.entry(edge).or_default();
         for (way, affected) in [(to_cloud, up), (to_edge, down)] {
             if affected {
@@ -34,13 +34,13 @@ impl Cuts {
 
     /// Whether messages pass this way.
     #[must_use]
-    pub fn passes(&self, edge: usize, to_cloud: bool) -> bool {
+    pub(super) fn passes(&self, edge: usize, to_cloud: bool) -> bool {
         let (up, down) = self.cuts.get(&edge).copied().unwrap_or_default();
         if to_cloud { up == 0 } else { down == 0 }
     }
 
     /// Everything is mended.
-    pub fn clear(&mut self) {
+    pub(super) fn clear(&mut self) {
         self.cuts.clear();
     }
 }

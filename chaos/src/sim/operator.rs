@@ -21,7 +21,7 @@ use super::process::{Job, JobResult, Role, SimTxn};
 use super::world::World;
 
 /// Runs one job inside the transaction; its changes are taken back if it errs.
-pub fn execute(
+pub(super) fn execute(
     txn: &mut SimTxn<'_>,
     role: &Role,
     job: &Job,
@@ -42,13 +42,15 @@ pub fn execute(
         (Job::BeginUp { fresh, first: true }, Role::Edge(node)) => {
             other(txn.command(|txn| commands::edge::begin_first(txn, node, Fresh { log_id: *fresh })))
         }
-        (Job::BeginUp { fresh, first: false }, Role::Cloud) => other(txn.command(|txn| first_start(txn, *fresh))),
+        (Job::BeginUp { fresh, first: false }, Role::Cloud) => {
+            other(txn.command(|txn| first_start(txn, *fresh)))
+        }
         (Job::Desired { node, fresh }, Role::Cloud) => {
             other(txn.command(|txn| bring_down(txn, node, *fresh, api, removable)))
         }
-        (Job::Resolve { node, keep }, Role::Cloud) => other(txn.command(|txn| {
-            commands::cloud::record(txn, node.as_str(), &NodeResolved { keep: *keep })
-        })),
+        (Job::Resolve { node, keep }, Role::Cloud) => other(
+            txn.command(|txn| commands::cloud::record(txn, node.as_str(), &NodeResolved { keep: *keep })),
+        ),
         (Job::Accept, Role::Cloud) => {
             other(txn.command(|txn| commands::cloud::record(txn, "", &RecoveringAccepted {})))
         }
@@ -101,13 +103,13 @@ fn bring_down(
         })
         .collect();
     let own = api.iter().filter(|(_, object)| object.node == *node);
-    let wanted = own.map(|(key, object)| (key.clone(), Wanted { object: Some(object.json.clone()), cause: None }));
+    let wanted =
+        own.map(|(key, object)| (key.clone(), Wanted { object: Some(object.json.clone()), cause: None }));
     let recorded = current.keys().filter(|key| removable.contains(&(node.clone(), down::object_key(key))));
     let gone = recorded.map(|key| (key.clone(), Gone { reason: RemovalReason::Deleted, cause: None }));
     let recovering = commands::cloud::is_recovering(txn)?;
     let standing = Standing { complete: true, same_authority: false, recovering, accepted: false };
-    let pass =
-        desired::reconcile(&current, &wanted.collect(), &gone.collect(), current.len(), standing);
+    let pass = desired::reconcile(&current, &wanted.collect(), &gone.collect(), current.len(), standing);
     for (key, object, _) in pass.puts {
         txn.append(&stream, draft(&key, &ObjectPut { object })?)?;
     }

@@ -10,7 +10,7 @@ use ledge_schemas::{LogId, NodeName, Seq, StreamId};
 
 /// History of one log as one disk wrote it.
 #[derive(Clone, Debug, Default)]
-pub struct History {
+pub(super) struct History {
     /// Hash of each event durable at some time.
     pub appended: BTreeMap<Seq, [u8; 32]>,
     /// Confirmed to the one who appended.
@@ -48,7 +48,7 @@ impl Coverage {
 
 /// See the module.
 #[derive(Clone, Debug, Default)]
-pub struct Oracle {
+pub(super) struct Oracle {
     /// By process and log id of its `up`.
     pub up: BTreeMap<(usize, LogId), History>,
     /// Payload that the cloud took at each place of an `up` log.
@@ -73,7 +73,7 @@ pub struct Oracle {
 
 /// An object of the API.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ApiObject {
+pub(super) struct ApiObject {
     /// Node that it is for.
     pub node: NodeName,
     /// Its JSON.
@@ -82,7 +82,7 @@ pub struct ApiObject {
 
 impl Oracle {
     /// An edge's log reached the disk through here: remembers what is new.
-    pub fn appended<R: Reader>(
+    pub(super) fn appended<R: Reader>(
         &mut self,
         process: usize,
         reader: &R,
@@ -106,7 +106,12 @@ impl Oracle {
     }
 
     /// A process came up: its log is a prefix of its history, at least through what was confirmed.
-    pub fn recovered<R: Reader>(&self, process: usize, reader: &R, node: &NodeName) -> Result<(), Violation> {
+    pub(super) fn recovered<R: Reader>(
+        &self,
+        process: usize,
+        reader: &R,
+        node: &NodeName,
+    ) -> Result<(), Violation> {
         let stream = StreamId::Up(node.clone());
         let head = reader.head(&stream).map_err(|e| Violation::new(Invariant::Prefix, &stream, e))?;
         let Some(head) = head else { return Ok(()) };
@@ -115,7 +120,12 @@ impl Oracle {
     }
 
     /// The cloud took events: a place never gets another payload.
-    pub fn accepted<R: Reader>(&mut self, reader: &R, node: &NodeName, after: Seq) -> Result<(), Violation> {
+    pub(super) fn accepted<R: Reader>(
+        &mut self,
+        reader: &R,
+        node: &NodeName,
+        after: Seq,
+    ) -> Result<(), Violation> {
         let stream = StreamId::Up(node.clone());
         let read = |error| Violation::new(Invariant::Monotone, &stream, error);
         let Some(head) = reader.head(&stream).map_err(read)? else { return Ok(()) };
@@ -137,7 +147,7 @@ impl Oracle {
     }
 
     /// An edge's object rows changed: what went had been deleted, or moved, in the API.
-    pub fn removals<R: Reader>(
+    pub(super) fn removals<R: Reader>(
         &mut self,
         process: usize,
         reader: &R,
@@ -164,7 +174,7 @@ impl Oracle {
     }
 
     /// The rows of a process are no longer those seen before (its disk was exchanged).
-    pub fn forget_rows(&mut self, process: usize) {
+    pub(super) fn forget_rows(&mut self, process: usize) {
         self.seen.remove(&process);
     }
 }

@@ -4,9 +4,9 @@ use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 /// Virtual milliseconds of the safety phase.
-pub const SAFETY_MS: u64 = 60_000;
+pub(super) const SAFETY_MS: u64 = 60_000;
 /// Virtual milliseconds in which everything must converge once the faults are off.
-pub const LIVENESS_MS: u64 = 180_000;
+pub(super) const LIVENESS_MS: u64 = 180_000;
 
 /// What a run is about. A run whose profile's fault did not bite fails.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -144,7 +144,11 @@ impl Plan {
         }
         for _ in 0..times(rng, is(self.profile, Profile::Partition), 6) {
             let (up, down) = [(true, true), (true, false), (false, true)][rng.random_range(0..3)];
-            let for_ms = if rng.random_bool(0.3) { rng.random_range(15_000..40_000) } else { rng.random_range(100..8_000) };
+            let for_ms = if rng.random_bool(0.3) {
+                rng.random_range(15_000..40_000)
+            } else {
+                rng.random_range(100..8_000)
+            };
             self.at(Strike::Cut { edge: rng_edge(rng, edges), up, down, for_ms }, rng);
         }
         for _ in 0..times(rng, is(self.profile, Profile::Kill), 8) {

@@ -10,7 +10,7 @@ use ledge_schemas::{LogId, NodeName, Position, Seq};
 
 /// What a process does.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Role {
+pub(super) enum Role {
     /// The cloud.
     Cloud,
     /// An edge of this name.
@@ -19,7 +19,7 @@ pub enum Role {
 
 /// Work for the writer.
 #[derive(Clone, Debug)]
-pub enum Job {
+pub(super) enum Job {
     /// A session's command. The answer goes back to it.
     Session { connection: u64, node: NodeName, command: Command, fresh: LogId },
     /// A device's report: `device`, property value unique in the run.
@@ -38,7 +38,7 @@ pub enum Job {
 
 /// What a job gave.
 #[derive(Clone, Debug)]
-pub enum JobResult {
+pub(super) enum JobResult {
     /// Of a session's command.
     Session(Result<Answer, StoreError>),
     /// A report's position and log.
@@ -48,53 +48,53 @@ pub enum JobResult {
 }
 
 /// A process that runs.
-pub struct Running {
+pub(super) struct Running {
     /// The journal.
-    pub journal: Journal<SimStore>,
+    pub(super) journal: Journal<SimStore>,
     /// Queued work.
-    pub inbox: VecDeque<Job>,
+    pub(super) inbox: VecDeque<Job>,
     /// Work that is durable and whose answers are under way.
-    pub answers: VecDeque<Vec<(Job, JobResult)>>,
+    pub(super) answers: VecDeque<Vec<(Job, JobResult)>>,
     /// Whether a commit is planned.
-    pub committing: bool,
+    pub(super) committing: bool,
     /// The edge's session and its connection.
-    pub edge: Option<(u64, EdgeSession)>,
+    pub(super) edge: Option<(u64, EdgeSession)>,
     /// The cloud's sessions by connection.
-    pub cloud: BTreeMap<u64, (NodeName, CloudSession)>,
+    pub(super) cloud: BTreeMap<u64, (NodeName, CloudSession)>,
     /// Failed dials in a row.
-    pub failures: u32,
+    pub(super) failures: u32,
     /// Quarantined: dials slowly.
-    pub quarantined: bool,
+    pub(super) quarantined: bool,
 }
 
 /// A process, running or not.
-pub struct Process {
+pub(super) struct Process {
     /// What it does.
-    pub role: Role,
+    pub(super) role: Role,
     /// Its disk; outlives the process.
-    pub disk: SimDisk,
+    pub(super) disk: SimDisk,
     /// Counts starts; actions of an earlier life are void.
-    pub life: u64,
+    pub(super) life: u64,
     /// The process, if it runs.
-    pub running: Option<Running>,
+    pub(super) running: Option<Running>,
     /// Wall clock minus virtual time.
-    pub clock_ms: i64,
+    pub(super) clock_ms: i64,
     /// Milliseconds that a sync takes at most.
-    pub sync_ms: u64,
+    pub(super) sync_ms: u64,
     /// Retired: never starts again.
-    pub retired: bool,
+    pub(super) retired: bool,
 }
 
 impl Process {
     /// A process that never ran.
     #[must_use]
-    pub fn new(role: Role, disk: SimDisk) -> Self {
+    pub(super) fn new(role: Role, disk: SimDisk) -> Self {
         Self { role, disk, life: 0, running: None, clock_ms: 0, sync_ms: 4, retired: false }
     }
 
     /// Its wall clock.
     #[must_use]
-    pub fn wall(&self, now_ms: u64) -> u64 {
+    pub(super) fn wall(&self, now_ms: u64) -> u64 {
         /// Where virtual time begins, so that jumps back stay positive.
         const BEGIN_MS: i64 = 1_700_000_000_000;
         let wall = BEGIN_MS + self.clock_ms + i64::try_from(now_ms).unwrap_or(i64::MAX);
@@ -103,7 +103,7 @@ impl Process {
 
     /// Name for the trace.
     #[must_use]
-    pub fn name(&self) -> &str {
+    pub(super) fn name(&self) -> &str {
         match &self.role {
             Role::Cloud => "cloud",
             Role::Edge(node) => node.as_str(),
@@ -112,7 +112,7 @@ impl Process {
 
     /// The edge's node.
     #[must_use]
-    pub fn node(&self) -> Option<&NodeName> {
+    pub(super) fn node(&self) -> Option<&NodeName> {
         match &self.role {
             Role::Cloud => None,
             Role::Edge(node) => Some(node),
@@ -121,11 +121,11 @@ impl Process {
 }
 
 /// Type of the transactions here.
-pub type SimTxn<'a> = Txn<'a, SimStore>;
+pub(super) type SimTxn<'a> = Txn<'a, SimStore>;
 
 /// Tail of an edge's own log: (log id, seq).
 #[must_use]
-pub fn own_tail(process: &Process) -> Option<(LogId, Seq)> {
+pub(super) fn own_tail(process: &Process) -> Option<(LogId, Seq)> {
     let running = process.running.as_ref()?;
     let node = process.node()?;
     let head = running.journal.head(&ledge_schemas::StreamId::Up(node.clone()))?;

@@ -139,13 +139,12 @@ fn settled(world: &World) -> Result<(), Violation> {
         }
         let stream = StreamId::Down(node.clone());
         let read = |error| Violation::new(Invariant::Convergence, &stream, error);
-        let rows = edge.journal.store().rows(&stream, down::OBJECT.as_bytes(), None, usize::MAX).map_err(read)?;
+        let rows =
+            edge.journal.store().rows(&stream, down::OBJECT.as_bytes(), None, usize::MAX).map_err(read)?;
         let wanted = world.oracle.api.iter().filter(|(_, object)| object.node == *node);
         let wanted: Vec<_> = wanted.map(|(key, object)| (down::object_key(key), &object.json[..])).collect();
-        let found: Vec<_> = rows
-            .iter()
-            .filter_map(|row| Some((row.key.clone(), row::split(&row.value).ok()?.1)))
-            .collect();
+        let found: Vec<_> =
+            rows.iter().filter_map(|row| Some((row.key.clone(), row::split(&row.value).ok()?.1))).collect();
         if wanted != found {
             let what = format!("{} objects desired, {} there, or they differ", wanted.len(), found.len());
             return Err(Violation::new(Invariant::Convergence, &stream, what));
@@ -199,7 +198,9 @@ fn covered(world: &World) -> Result<(), Violation> {
     let base = ["live", "report-confirmed", "api-change"];
     match base.iter().chain(needed).find(|what| coverage.of(what) == 0) {
         None => Ok(()),
-        Some(what) => Err(Violation::new(Invariant::Convergence, "coverage", format!("{what} never happened"))),
+        Some(what) => {
+            Err(Violation::new(Invariant::Convergence, "coverage", format!("{what} never happened")))
+        }
     }
 }
 

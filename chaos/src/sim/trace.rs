@@ -8,7 +8,7 @@ const KEEP: usize = 400;
 
 /// The trace of a run.
 #[derive(Debug)]
-pub struct Trace {
+pub(super) struct Trace {
     hash: Chain,
     lines: std::collections::VecDeque<String>,
     print: bool,
@@ -18,13 +18,13 @@ pub struct Trace {
 impl Trace {
     /// An empty trace; prints each line if asked.
     #[must_use]
-    pub fn new(print: bool) -> Self {
+    pub(super) fn new(print: bool) -> Self {
         let hash = Chain::genesis(LogId([0; 16]), Seq(0), ledge_core::Digest::default());
         Self { hash, lines: std::collections::VecDeque::new(), print, steps: 0 }
     }
 
     /// Adds a line.
-    pub fn line(&mut self, now_ms: u64, text: impl FnOnce() -> String) {
+    pub(super) fn line(&mut self, now_ms: u64, text: impl FnOnce() -> String) {
         let line = format!("{now_ms:>8} {}", text());
         self.hash = self.hash.then(line.as_bytes());
         self.steps += 1;
@@ -39,18 +39,18 @@ impl Trace {
 
     /// Hash over all lines.
     #[must_use]
-    pub fn hash(&self) -> Chain {
+    pub(super) fn hash(&self) -> Chain {
         self.hash
     }
 
     /// Number of lines.
     #[must_use]
-    pub fn steps(&self) -> u64 {
+    pub(super) fn steps(&self) -> u64 {
         self.steps
     }
 
     /// The last lines.
-    pub fn tail(&self, lines: usize) -> impl Iterator<Item = &str> {
+    pub(super) fn tail(&self, lines: usize) -> impl Iterator<Item = &str> {
         self.lines.iter().skip(self.lines.len().saturating_sub(lines)).map(String::as_str)
     }
 }

@@ -3,7 +3,7 @@
 use ledge_core::broken::{self, Bug};
 use ledge_core::invariant::{self, Invariant, Violation};
 use ledge_core::journal::Journal;
-use ledge_core::log::{Reader, StoreError};
+use ledge_core::log::StoreError;
 use ledge_core::sync::message::RefuseCode;
 use ledge_core::sync::{
     Answer, CloseReason, CloudSession, EdgeSession, Input, Message, NodeLog, Note, Output, Session, commands,
@@ -31,7 +31,7 @@ const TRIM_MS: u64 = 4_000;
 const BATCH: usize = 64;
 
 /// See the module.
-pub struct World {
+pub(super) struct World {
     pub(super) plan: Plan,
     pub(super) now_ms: u64,
     pub(super) rng: ChaCha8Rng,
@@ -59,7 +59,7 @@ struct Backup {
 
 impl World {
     /// The world of a plan, before its first moment.
-    pub fn new(plan: Plan, print: bool) -> Self {
+    pub(super) fn new(plan: Plan, print: bool) -> Self {
         let mut world = Self {
             rng: ChaCha8Rng::seed_from_u64(plan.seed ^ 0x006c_6564_6765),
             now_ms: 0,
@@ -93,7 +93,7 @@ impl World {
     }
 
     /// Runs until `until_ms`.
-    pub fn run_until(&mut self, until_ms: u64) -> Result<(), Violation> {
+    pub(super) fn run_until(&mut self, until_ms: u64) -> Result<(), Violation> {
         while let Some((at, action)) = self.agenda.next(until_ms) {
             self.now_ms = at;
             self.step(action)?;
@@ -344,7 +344,8 @@ impl World {
         match role {
             Role::Cloud => self.begin_cloud(),
             Role::Edge(node) => {
-                let new = self.running(process).is_some_and(|r| r.journal.head(&StreamId::Up(node)).is_none());
+                let new =
+                    self.running(process).is_some_and(|r| r.journal.head(&StreamId::Up(node)).is_none());
                 if new {
                     let fresh = self.fresh();
                     self.submit(process, Job::BeginUp { fresh, first: true });
@@ -664,7 +665,9 @@ impl World {
         match reason {
             CloseReason::Refused(RefuseCode::Quarantined, _) => {
                 self.oracle.coverage.hit("quarantined");
-                if process != 0 && let Some(running) = &mut self.processes[process].running {
+                if process != 0
+                    && let Some(running) = &mut self.processes[process].running
+                {
                     running.quarantined = true;
                 }
             }
@@ -697,7 +700,8 @@ impl World {
 
     fn send(&mut self, process: usize, connection: u64, message: &Message) -> Result<(), Violation> {
         let encoded = wire::encode(message);
-        let bytes = encoded.map_err(|e| Violation::new(Invariant::Chain, self.processes[process].name(), e))?;
+        let bytes =
+            encoded.map_err(|e| Violation::new(Invariant::Chain, self.processes[process].name(), e))?;
         let to_cloud = process != 0;
         let Some(known) = self.connections.get(&connection) else { return Ok(()) };
         if !self.cuts.passes(known.edge, to_cloud) {

@@ -68,11 +68,14 @@ impl Done {
         }
     }
 
-    /// What it printed, as JSON.
+    /// What it printed, as JSON. An exit code that is an answer (1, 2) is none of its concern.
     ///
     /// # Errors
-    /// [`StackError::Answer`].
+    /// [`StackError::Tool`] if it failed instead of answering; [`StackError::Answer`].
     pub fn json(&self) -> Result<Value, StackError> {
+        if self.stdout.is_empty() && self.code != Some(0) {
+            return Err(self.error());
+        }
         let answer = |error| StackError::answer(format!("the output of `{}`", self.command), error);
         serde_json::from_str(&self.stdout).map_err(answer)
     }

@@ -35,7 +35,8 @@ pub(super) struct Args {
 }
 
 pub(super) fn main(args: Args) -> ExitCode {
-    if let Err(error) = TelemetryConfig::from_env().and_then(|config| ledge_process::telemetry::init(&config)) {
+    if let Err(error) = TelemetryConfig::from_env().and_then(|config| ledge_process::telemetry::init(&config))
+    {
         return fail(Exit::Config, &error);
     }
     let runtime = match super::small_runtime() {

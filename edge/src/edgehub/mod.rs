@@ -20,9 +20,9 @@ use ledge_core::sync::commands::edge::{proved, session_record};
 use ledge_core::sync::message::{Direction, RefuseCode};
 use ledge_core::sync::{CloseReason, EdgeSession, SessionLog};
 use ledge_pki::{NodeCredentials, PkiError, node_client_config};
+use ledge_schemas::Seq;
 use ledge_session::{Ended, SessionStore, drive};
 use ledge_transport::{Backoff, ConnectError, ConnectTarget, LinkConfig, connect};
-use ledge_schemas::Seq;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
@@ -116,8 +116,7 @@ impl EdgeHub {
             None => Seq::ZERO,
         };
         let (began, wall_ms) = (Instant::now(), crate::eventbus::now().ms);
-        let (session, opening) =
-            EdgeSession::start(&self.store.node, &record, &log, 0, wall_ms, accepted)?;
+        let (session, opening) = EdgeSession::start(&self.store.node, &record, &log, 0, wall_ms, accepted)?;
         let mut observer = Observer { state: Arc::clone(&self.state) };
         Ok(drive(session, opening, began, link, &self.store, &mut observer, stop).await)
     }

@@ -4,7 +4,9 @@ use std::convert::Infallible;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use ledge_pki::{JoinError, NodeCredentials, NodeKey, PkiError, RenewRequest, RenewResponse, node_client_config};
+use ledge_pki::{
+    JoinError, NodeCredentials, NodeKey, PkiError, RenewRequest, RenewResponse, node_client_config,
+};
 use ledge_process::metrics::Health;
 use ledge_transport::Backoff;
 use tokio_util::sync::CancellationToken;

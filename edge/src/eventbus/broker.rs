@@ -63,7 +63,8 @@ pub async fn listen(
         _ => None,
     };
     let Some(url) = &config.broker else {
-        let broker = BrokerConfig { credentials: credentials.into_iter().collect(), ..BrokerConfig::default() };
+        let broker =
+            BrokerConfig { credentials: credentials.into_iter().collect(), ..BrokerConfig::default() };
         let (broker, publisher) = Broker::bind(config.listen, broker, handler).await?;
         return Ok((Listening::Broker(Box::new(broker)), publisher));
     };

@@ -143,7 +143,8 @@ impl Bus {
         let told = Told { name: name.clone(), ask: Ask::TwinUpdate, event_id: update.head.event_id.clone() };
         let (writer, bytes) = (self.writer.clone(), message.payload.len() + 512);
         async move {
-            let command = move |txn: &mut ledge_core::journal::Txn<'_, Log>| delivery.twin(txn, &name, &update);
+            let command =
+                move |txn: &mut ledge_core::journal::Txn<'_, Log>| delivery.twin(txn, &name, &update);
             let submitted = writer.submit(Class::State, bytes, command).await;
             Begun::new(async move { told.outcome(finish(submitted).await) })
         }
@@ -158,7 +159,8 @@ impl Bus {
         let told = Told { name: name.clone(), ask: Ask::StateUpdate, event_id: report.head.event_id.clone() };
         let (writer, bytes) = (self.writer.clone(), message.payload.len() + 512);
         async move {
-            let command = move |txn: &mut ledge_core::journal::Txn<'_, Log>| delivery.state(txn, &name, &report);
+            let command =
+                move |txn: &mut ledge_core::journal::Txn<'_, Log>| delivery.state(txn, &name, &report);
             let submitted = writer.submit(Class::State, bytes, command).await;
             Begun::new(async move { told.outcome(finish(submitted).await) })
         }

@@ -76,7 +76,8 @@ impl Acknowledged {
     /// What a former process left.
     pub(super) fn load(reader: &impl Reader) -> Result<Self, StoreError> {
         let due_at = Instant::now() + KEPT_OVER_RESTART;
-        let triple = |(key, value): (String, Vec<u8>)| Some((due_at, Triple { key, value: value.try_into().ok()? }));
+        let triple =
+            |(key, value): (String, Vec<u8>)| Some((due_at, Triple { key, value: value.try_into().ok()? }));
         Ok(Self { due: reader.locals(PREFIX)?.into_iter().filter_map(triple).collect() })
     }
 

@@ -51,7 +51,8 @@ impl Join {
         let log_id = store::prepare(&self.layout, &self.node)?;
         let pki = self.layout.pki();
         fs::create_dir_all(&pki).map_err(|source| JoinFailure::File { path: pki.clone(), source })?;
-        let interrupted = self.interrupted()?.and_then(|response| Some((self.credentials(&response).ok()?, response)));
+        let interrupted =
+            self.interrupted()?.and_then(|response| Some((self.credentials(&response).ok()?, response)));
         let (credentials, response) = match interrupted {
             Some(found) => found,
             None => {
@@ -112,7 +113,8 @@ impl Join {
             csr_pem: key.signing_request(self.node.as_str())?,
             store_id: Some(log_id.to_string()),
         };
-        let (status, body) = post(&self.cloud, join_client_config(&self.token)?, "/v1/join", &request).await?;
+        let (status, body) =
+            post(&self.cloud, join_client_config(&self.token)?, "/v1/join", &request).await?;
         if status != 200 {
             return Err(JoinFailure::refused(&self.node, JoinError::parse(status, &body)));
         }

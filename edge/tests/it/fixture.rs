@@ -140,7 +140,9 @@ pub(crate) fn events(reader: &impl Reader, stream: &StreamId) -> Vec<(Seq, Event
         let Some(last) = entries.last() else { return all };
         at = last.run.last();
         for entry in &entries {
-            all.extend(entry.run.events().map(|event| event.unwrap()).map(|(seq, event)| (seq, event.to_owned())));
+            all.extend(
+                entry.run.events().map(|event| event.unwrap()).map(|(seq, event)| (seq, event.to_owned())),
+            );
         }
     }
 }

@@ -69,8 +69,7 @@ impl Hub {
         txn.commit().unwrap();
         let (writer, thread) = Writer::start(journal, WriterConfig::default(), wall_clock()).unwrap();
         let any = SocketAddr::from(([127, 0, 0, 1], 0));
-        let mut hub =
-            Self { authority, tls, address: any, writer, reader, thread, serving: None, _dir: dir };
+        let mut hub = Self { authority, tls, address: any, writer, reader, thread, serving: None, _dir: dir };
         hub.heal().await;
         hub
     }

@@ -20,7 +20,8 @@ async fn a_killed_edge_holds_every_answered_update_once_and_in_order() {
     let node = Node::alone().with_devices(&[("default", "pump", &[])]);
     let (update, result) = (format!("{D}/twin/update"), format!("{D}/twin/update/result"));
     let body = |serial: usize| {
-        json!({"event_id": serial.to_string(), "twin": {"n": {"actual": {"value": serial.to_string()}}}}).to_string()
+        json!({"event_id": serial.to_string(), "twin": {"n": {"actual": {"value": serial.to_string()}}}})
+            .to_string()
     };
     let id = |serial: usize| u16::try_from(serial % 60_000 + 1).unwrap();
     let (mut acked, mut sent, mut answered) = (0, 0, Vec::new());

@@ -63,7 +63,13 @@ impl Device {
         id
     }
 
-    pub(crate) async fn send_as(&mut self, topic: &str, payload: &[u8], id: u16, dup: bool) -> std::io::Result<()> {
+    pub(crate) async fn send_as(
+        &mut self,
+        topic: &str,
+        payload: &[u8],
+        id: u16,
+        dup: bool,
+    ) -> std::io::Result<()> {
         let mut body = Vec::new();
         text(&mut body, topic);
         body.extend(id.to_be_bytes());
@@ -104,7 +110,9 @@ impl Device {
                 self.seen.push_back(packet);
             }
         };
-        tokio::time::timeout(PATIENCE, found).await.unwrap_or_else(|_| Err(std::io::ErrorKind::TimedOut.into()))
+        tokio::time::timeout(PATIENCE, found)
+            .await
+            .unwrap_or_else(|_| Err(std::io::ErrorKind::TimedOut.into()))
     }
 
     /// The next packet; a message is acknowledged.

@@ -16,7 +16,10 @@ async fn an_update_is_answered_and_known_after_a_restart() {
     let update = json!({"event_id": "e-1", "twin": {"speed": {"actual": {"value": "20"}}}});
     device.publish(&format!("{D}/twin/update"), update.to_string()).await;
     let result = device.json(&format!("{D}/twin/update/result")).await;
-    assert_eq!((&result["event_id"], &result["twin"]["speed"]["actual"]["value"]), (&json!("e-1"), &json!("20")));
+    assert_eq!(
+        (&result["event_id"], &result["twin"]["speed"]["actual"]["value"]),
+        (&json!("e-1"), &json!("20"))
+    );
     let document = device.json(&format!("{D}/twin/update/document")).await;
     assert_eq!(document["twin"]["speed"]["current"]["actual"]["value"], "20");
     let delta = device.json(&format!("{D}/twin/update/delta")).await;
@@ -35,7 +38,10 @@ async fn an_update_is_answered_and_known_after_a_restart() {
     assert_eq!(twin["twin"]["speed"]["expected"]["value"], "40");
     device.publish("$hw/events/node/oslo/membership/get", r#"{"event_id":"m"}"#).await;
     let members = device.json("$hw/events/node/oslo/membership/get/result").await;
-    assert_eq!((&members["devices"][0]["id"], &members["devices"][0]["state"]), (&json!("default/pump"), &json!("online")));
+    assert_eq!(
+        (&members["devices"][0]["id"], &members["devices"][0]["state"]),
+        (&json!("default/pump"), &json!("online"))
+    );
     running.stop().await;
     assert_eq!(reported(&node.up_events(), "speed"), ["20"]);
 }

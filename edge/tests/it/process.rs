@@ -53,7 +53,8 @@ impl Process {
     pub(crate) async fn terminate(mut self) {
         let id = self.child.id().unwrap().to_string();
         assert!(Command::new("/bin/kill").arg(id).status().await.unwrap().success());
-        let status = tokio::time::timeout(PATIENCE * 2, self.child.wait()).await.expect("it does not end").unwrap();
+        let status =
+            tokio::time::timeout(PATIENCE * 2, self.child.wait()).await.expect("it does not end").unwrap();
         assert_eq!(status.code(), Some(0));
     }
 }

@@ -87,7 +87,10 @@ async fn status_is_the_same_of_a_running_and_a_stopped_edge() {
     };
     let running = Process::start(node.path(), &ANY).await;
     let live = status().await;
-    assert_eq!((&live["node"], &live["running"], &live["devices"]), (&"oslo".into(), &true.into(), &1.into()));
+    assert_eq!(
+        (&live["node"], &live["running"], &live["devices"]),
+        (&"oslo".into(), &true.into(), &1.into())
+    );
     let (streams, up) = (live["streams"].as_array().unwrap().clone(), live["streams"][0].clone());
     assert_eq!((&up["stream"], &up["epoch"], &up["proved"]), (&"up/oslo".into(), &0.into(), &0.into()));
     assert!(up["head"].as_u64() >= Some(1));

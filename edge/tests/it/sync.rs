@@ -1,8 +1,8 @@
 //! Edge and hub over a real link: everything arrives once, whatever becomes of the connection.
 
+use ledge_core::log::Reader;
 use ledge_edge::edgehub::Phase;
 use ledge_log_rocksdb::RocksReader;
-use ledge_core::log::Reader;
 use ledge_process::{ByteSize, HumanDuration};
 use ledge_schemas::StreamId;
 use ledge_schemas::kinds::Body;
@@ -54,10 +54,12 @@ async fn events_go_both_ways_through_cuts_and_both_logs_end_equal() {
     report(&mut device, 400..800).await;
     hub.heal().await;
     live(&mut running).await;
-    assert_eq!(device.json("$hw/events/node/oslo/membership/updated").await["added_devices"][0]["id"], "default/valve");
-    let delta = async {
-        while device.json(&format!("{D}/twin/update/delta")).await["delta"]["speed"] != "2" {}
-    };
+    assert_eq!(
+        device.json("$hw/events/node/oslo/membership/updated").await["added_devices"][0]["id"],
+        "default/valve"
+    );
+    let delta =
+        async { while device.json(&format!("{D}/twin/update/delta")).await["delta"]["speed"] != "2" {} };
     tokio::time::timeout(crate::mqtt::PATIENCE, delta).await.expect("the new wish is not told");
     report(&mut device, 800..1000).await;
 
@@ -68,9 +70,14 @@ async fn events_go_both_ways_through_cuts_and_both_logs_end_equal() {
     let all: Vec<_> = (0..1000).map(|value| value.to_string()).collect();
     assert_eq!(reported(&events(&hub.reader, &StreamId::Up(node())), "n"), all);
     for stream in [StreamId::Up(node()), StreamId::Down(node())] {
-        let (ours, theirs) = (local.head(&stream).unwrap().unwrap(), hub.reader.head(&stream).unwrap().unwrap());
+        let (ours, theirs) =
+            (local.head(&stream).unwrap().unwrap(), hub.reader.head(&stream).unwrap().unwrap());
         assert_eq!(ours.base.log_id, theirs.base.log_id, "{stream}");
-        assert_eq!((ours.tail, ours.chain, ours.cursor), (theirs.tail, theirs.chain, theirs.cursor), "{stream}");
+        assert_eq!(
+            (ours.tail, ours.chain, ours.cursor),
+            (theirs.tail, theirs.chain, theirs.cursor),
+            "{stream}"
+        );
     }
     hub.stop().await;
 }

@@ -30,8 +30,10 @@ pub enum FrameError {
         wanted: usize,
     },
     /// Another format or compression.
-    #[error("frame has format {format} compression {compression}; this build reads format {} and compression 0 or 1",
-        format::FORMAT)]
+    #[error(
+        "frame has format {format} compression {compression}; this build reads format {} and compression 0 or 1",
+        format::FORMAT
+    )]
     Format {
         /// Format byte.
         format: u8,

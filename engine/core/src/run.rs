@@ -42,8 +42,12 @@ pub enum RunError {
         limit: usize,
     },
     /// Another format or codec.
-    #[error("run has format {format} codec {codec}; this build reads format {} to {} codec {}",
-        format::FORMAT_OLDEST, format::FORMAT, format::CODEC_BINCODE2)]
+    #[error(
+        "run has format {format} codec {codec}; this build reads format {} to {} codec {}",
+        format::FORMAT_OLDEST,
+        format::FORMAT,
+        format::CODEC_BINCODE2
+    )]
     Format {
         /// Format byte found.
         format: u8,

@@ -106,8 +106,13 @@ fn messages() {
         down: DownVerdict::Offer { through: Seq(70_000) },
     };
     let ack = Ack { direction: Direction::Up, seq: Seq(61_000), chain };
-    let digest =
-        ViewDigest { direction: Direction::Down, log_id, seq: Seq(9), view_version: 1, digest: Digest([6; 32]) };
+    let digest = ViewDigest {
+        direction: Direction::Down,
+        log_id,
+        seq: Seq(9),
+        view_version: 1,
+        digest: Digest([6; 32]),
+    };
     let beat = Beat { number: 3, ack: Some(ack), digests: vec![digest] };
     let chunk = BaseChunk { direction: Direction::Down, index: 0, last: true, base: base(), rows: rows() };
     let refuse = Refuse { code: RefuseCode::Quarantined, text: "why".into(), retry_after_ms: 30_000 };

@@ -27,7 +27,8 @@ impl Commands {
         let fresh = Fresh { log_id: LogId(rand::random()) };
         let (class, bytes) = (class(side, &command), weight(&command));
         let step = async move {
-            let submitted = writer.submit(class, bytes, move |txn| run(side, txn, &node, fresh, command)).await;
+            let submitted =
+                writer.submit(class, bytes, move |txn| run(side, txn, &node, fresh, command)).await;
             Begun::new(async move {
                 match submitted {
                     Ok(submitted) => submitted.answer().await.map_err(into_store),

@@ -82,7 +82,9 @@ impl std::fmt::Display for Ended {
         match self {
             Self::Over { reason, .. } => match reason {
                 CloseReason::Silent => f.write_str("the other side went silent"),
-                CloseReason::Stalled => f.write_str("the other side owes acknowledgements and does not give them"),
+                CloseReason::Stalled => {
+                    f.write_str("the other side owes acknowledgements and does not give them")
+                }
                 CloseReason::Protocol(why) => write!(f, "the protocol was broken: {why}"),
                 CloseReason::Store(why) => write!(f, "the store does not take more: {why}"),
                 CloseReason::Refused(code, why) => write!(f, "refused ({}): {why}", code_name(*code)),

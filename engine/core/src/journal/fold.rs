@@ -48,9 +48,7 @@ impl FoldError {
     pub fn into_store(self, stream: &StreamId) -> StoreError {
         match self {
             Self::Store(error) => error,
-            Self::Broken { .. } => {
-                StoreError::Corrupt { place: stream.to_string(), why: self.to_string() }
-            }
+            Self::Broken { .. } => StoreError::Corrupt { place: stream.to_string(), why: self.to_string() },
         }
     }
 }
@@ -105,10 +103,7 @@ pub fn fold<R: Reader>(store: &R, stream: &StreamId, through: Option<Seq>) -> Re
     Ok(Folded { cursor: cursor_at(through, rows.digest), rows: rows.rows, chain })
 }
 
-fn load_base<R: Reader>(
-    store: &R,
-    stream: &StreamId,
-) -> Result<BTreeMap<Vec<u8>, Vec<u8>>, StoreError> {
+fn load_base<R: Reader>(store: &R, stream: &StreamId) -> Result<BTreeMap<Vec<u8>, Vec<u8>>, StoreError> {
     let mut rows = BTreeMap::new();
     loop {
         let after = rows.last_key_value().map(|(key, _): (&Vec<u8>, &Vec<u8>)| key.clone());

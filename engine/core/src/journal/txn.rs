@@ -6,9 +6,9 @@ use ledge_schemas::{Cause, Epoch, Event, EventRef, Kind, Position, Seq, StreamId
 
 use super::overlay::{Pending, StreamRows};
 use super::{Journal, cursor_at, fold};
+use crate::broken::{self, Bug};
 use crate::log::{AppendMismatch, Batch, Cursor, Op, Store, StoreError, StreamHead};
 use crate::view::{self, Applied};
-use crate::broken::{self, Bug};
 use crate::{Base, BaseReason, Chain, Row, Run};
 
 /// An event that is about to be appended; the journal adds clock and seq.
@@ -468,4 +468,3 @@ fn run_length(events: &[Event]) -> usize {
     };
     events.iter().take(limits::RUN_EVENTS).take_while(fits).count().max(1)
 }
-

@@ -79,8 +79,12 @@ pub trait Reader {
     ) -> Result<Vec<Row>, StoreError>;
 
     /// Rows of the stream's base, ascending, after `after`, at most `limit`.
-    fn base_rows(&self, stream: &StreamId, after: Option<&[u8]>, limit: usize)
-    -> Result<Vec<Row>, StoreError>;
+    fn base_rows(
+        &self,
+        stream: &StreamId,
+        after: Option<&[u8]>,
+        limit: usize,
+    ) -> Result<Vec<Row>, StoreError>;
 
     /// Earlier incarnations of a stream, oldest first. Their cursors are as they were at the end.
     fn archived(&self, stream: &StreamId) -> Result<Vec<StreamHead>, StoreError>;

@@ -371,12 +371,14 @@ impl CloudSession {
         let Phase::Confirming(shake) = &self.phase else { return };
         let (hello, welcome, confirm) = &**shake;
         if self.up.is_none()
-            && let (super::message::UpPlan::Continue { tail, .. }, UpVerdict::Resume) = (&welcome.up, confirm.up)
+            && let (super::message::UpPlan::Continue { tail, .. }, UpVerdict::Resume) =
+                (&welcome.up, confirm.up)
         {
             self.up = Some(Inbound::new(hello.up.log_id, *tail));
         }
         if self.offered.is_none()
-            && let (DownPlan::Offer { tail, .. }, DownVerdict::Offer { through }) = (&welcome.down, confirm.down)
+            && let (DownPlan::Offer { tail, .. }, DownVerdict::Offer { through }) =
+                (&welcome.down, confirm.down)
             && let Some(down) = &hello.down
         {
             self.offered = Some((Inbound::new(down.log_id, *tail), through));
@@ -411,8 +413,8 @@ impl CloudSession {
         let Some(head) = log.head(Direction::Up)? else { return Ok(()) };
         let ours = digest_of(Direction::Up, &head);
         let Some(theirs) = theirs.iter().find(|d| d.direction == Direction::Up) else { return Ok(()) };
-        let comparable = (ours.log_id, ours.seq, ours.view_version)
-            == (theirs.log_id, theirs.seq, theirs.view_version);
+        let comparable =
+            (ours.log_id, ours.seq, ours.view_version) == (theirs.log_id, theirs.seq, theirs.view_version);
         if !comparable || ours.digest == theirs.digest {
             self.refolded = self.refolded && !comparable;
             return Ok(());

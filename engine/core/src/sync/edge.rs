@@ -173,11 +173,15 @@ impl EdgeSession {
                 }
                 self.close(CloseReason::Refused(refuse.code, refuse.text), out);
             }
-            (Message::Welcome(welcome), Phase::AwaitingWelcome) => self.welcome(wall_ms, *welcome, log, out)?,
-            (Message::Frame { direction: Direction::Down, frame }, Phase::Live) => match frame::unpack(&frame) {
-                Ok(runs) => self.runs(runs, out),
-                Err(error) => self.close(CloseReason::Protocol(error.to_string()), out),
-            },
+            (Message::Welcome(welcome), Phase::AwaitingWelcome) => {
+                self.welcome(wall_ms, *welcome, log, out)?
+            }
+            (Message::Frame { direction: Direction::Down, frame }, Phase::Live) => {
+                match frame::unpack(&frame) {
+                    Ok(runs) => self.runs(runs, out),
+                    Err(error) => self.close(CloseReason::Protocol(error.to_string()), out),
+                }
+            }
             (Message::Base(chunk), Phase::Live) if chunk.direction == Direction::Down => {
                 match self.arriving.take(*chunk) {
                     Ok(None) => {}
@@ -218,7 +222,8 @@ impl EdgeSession {
         out.push(Output::Note(Note::ClockOffset(i64::try_from(offset).unwrap_or(i64::MAX))));
         if welcome.up == UpPlan::NewLog {
             let head = log.head(Direction::Up)?.map_or(Seq::ZERO, |head| head.tail);
-            let reason = format!("the cloud holds more of this log than its {head} events: its tail was lost");
+            let reason =
+                format!("the cloud holds more of this log than its {head} events: its tail was lost");
             self.ask(Asked::BeginUp, Command::BeginUp { reason }, out);
             return Ok(());
         }
@@ -235,7 +240,12 @@ impl EdgeSession {
     }
 
     /// The number is durable: say so, and what was found.
-    fn confirm(&mut self, welcome: &Welcome, log: &dyn SessionLog, out: &mut Vec<Output>) -> Result<(), StoreError> {
+    fn confirm(
+        &mut self,
+        welcome: &Welcome,
+        log: &dyn SessionLog,
+        out: &mut Vec<Output>,
+    ) -> Result<(), StoreError> {
         let Some(up) = log.head(Direction::Up)? else { return Ok(()) };
         let credit = (welcome.credit_frames, welcome.credit_bytes);
         let (verdict, after) = match welcome.up {
@@ -245,7 +255,9 @@ impl EdgeSession {
                 None if broken::is(Bug::KeepLostLog) => (UpVerdict::Resume, up.tail),
                 _ => (UpVerdict::Forked, tail),
             },
-            UpPlan::Begin if broken::is(Bug::TrustOldAck) => (UpVerdict::FromBase, self.up.proved.max(up.base.seq)),
+            UpPlan::Begin if broken::is(Bug::TrustOldAck) => {
+                (UpVerdict::FromBase, self.up.proved.max(up.base.seq))
+            }
             UpPlan::Begin | UpPlan::NewLog => (UpVerdict::FromBase, up.base.seq),
         };
         let after = if broken::is(Bug::TrustOldAck) { after.max(self.up.proved) } else { after };
@@ -456,8 +468,8 @@ impl EdgeSession {
         let Some(head) = log.head(Direction::Down)? else { return Ok(()) };
         let ours = digest_of(Direction::Down, &head);
         let Some(theirs) = theirs.iter().find(|d| d.direction == Direction::Down) else { return Ok(()) };
-        let comparable = (ours.log_id, ours.seq, ours.view_version)
-            == (theirs.log_id, theirs.seq, theirs.view_version);
+        let comparable =
+            (ours.log_id, ours.seq, ours.view_version) == (theirs.log_id, theirs.seq, theirs.view_version);
         if !comparable || ours.digest == theirs.digest {
             self.refolded = self.refolded && !comparable;
             return Ok(());

@@ -9,9 +9,9 @@
 use bincode::{Decode, Encode};
 use ledge_schemas::kinds::Body;
 use ledge_schemas::kinds::control::{
-    AuthorityBound, CertificateIssued, CertificateRevoked, Direction, LogBound, NodeQuarantined, NodeResolved,
-    RecoveringAccepted, RecoveringBegun, SessionConfirmed, SessionIssued, StoreCreated, StreamRegressed,
-    TokenCreated, TokenUsed,
+    AuthorityBound, CertificateIssued, CertificateRevoked, Direction, LogBound, NodeQuarantined,
+    NodeResolved, RecoveringAccepted, RecoveringBegun, SessionConfirmed, SessionIssued, StoreCreated,
+    StreamRegressed, TokenCreated, TokenUsed,
 };
 use ledge_schemas::{Epoch, EventRef, LogId, Position};
 

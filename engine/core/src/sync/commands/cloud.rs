@@ -80,7 +80,10 @@ fn admit<S: Store>(txn: &mut Txn<'_, S>, hello: &Hello) -> Result<Option<Refuse>
         Some(keep) if keep == log_id => return Ok(None),
         Some(keep) => format!("an operator chose log {keep} for this node"),
         None if number < node.confirmed => {
-            format!("its session {number} is older than the confirmed {}: a clone or an old copy", node.confirmed)
+            format!(
+                "its session {number} is older than the confirmed {}: a clone or an old copy",
+                node.confirmed
+            )
         }
         None => return Ok(None),
     };
@@ -156,11 +159,7 @@ fn up_plan<S: Store>(txn: &mut Txn<'_, S>, hello: &Hello) -> Result<UpPlan, Stor
     })
 }
 
-fn down_plan<S: Store>(
-    txn: &mut Txn<'_, S>,
-    hello: &Hello,
-    fresh: Fresh,
-) -> Result<DownPlan, StoreError> {
+fn down_plan<S: Store>(txn: &mut Txn<'_, S>, hello: &Hello, fresh: Fresh) -> Result<DownPlan, StoreError> {
     let node = &hello.node;
     let stream = StreamId::Down(node.clone());
     let Some(theirs) = &hello.down else {
@@ -200,11 +199,7 @@ fn down_plan<S: Store>(
 }
 
 /// Begins the node's `down` log if there is none.
-pub fn ensure_down<S: Store>(
-    txn: &mut Txn<'_, S>,
-    node: &NodeName,
-    fresh: Fresh,
-) -> Result<(), StoreError> {
+pub fn ensure_down<S: Store>(txn: &mut Txn<'_, S>, node: &NodeName, fresh: Fresh) -> Result<(), StoreError> {
     if txn.head(&StreamId::Down(node.clone())).is_some() {
         return Ok(());
     }
@@ -260,11 +255,7 @@ pub(super) fn confirm<S: Store>(
         record(txn, node.as_str(), &NodeQuarantined { log_id, number, reason })?;
         return Ok(Answer::Fenced);
     }
-    record(
-        txn,
-        node.as_str(),
-        &SessionConfirmed { number: confirm.session, up_log: confirm.up_log },
-    )?;
+    record(txn, node.as_str(), &SessionConfirmed { number: confirm.session, up_log: confirm.up_log })?;
     Ok(Answer::Done)
 }
 

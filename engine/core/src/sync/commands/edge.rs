@@ -77,11 +77,7 @@ pub(super) fn set_proved<S: Store>(
 }
 
 /// Begins the first `up` log of a new edge.
-pub fn begin_first<S: Store>(
-    txn: &mut Txn<'_, S>,
-    node: &NodeName,
-    fresh: Fresh,
-) -> Result<(), StoreError> {
+pub fn begin_first<S: Store>(txn: &mut Txn<'_, S>, node: &NodeName, fresh: Fresh) -> Result<(), StoreError> {
     let base = Base::begin(fresh.log_id, Epoch::PROVISIONAL, Digest::default(), BaseReason::New);
     txn.begin(&StreamId::Up(node.clone()), base, Vec::new())
 }

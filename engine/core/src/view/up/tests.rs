@@ -74,12 +74,8 @@ fn twin(changes: impl IntoIterator<Item = (&'static str, Change)>) -> TwinChange
 #[test]
 fn a_report_is_a_row_with_its_position_and_the_edges_time() {
     let mut node = Node::default();
-    assert_eq!(
-        node.event("dev/pump", &twin([("speed", set(Some("40"), Some("38")))])),
-        Applied::Done
-    );
-    let expected =
-        LocalExpected { value: "40".into(), timestamp_ms: 7, seen: Position::new(1, 10) };
+    assert_eq!(node.event("dev/pump", &twin([("speed", set(Some("40"), Some("38")))])), Applied::Done);
+    let expected = LocalExpected { value: "40".into(), timestamp_ms: 7, seen: Position::new(1, 10) };
     let row = TwinRow {
         expected: Some(expected),
         actual: value("38"),
