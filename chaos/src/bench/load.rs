@@ -81,8 +81,11 @@ mod tests {
 
     #[tokio::test]
     async fn a_producer_that_fails_fails_the_measurement() {
-        let failing =
-            |number: u64| async move { if number == 3 { Err(anyhow::anyhow!("no")) } else { Ok(()) } };
+        // A task that never waits would starve the one thread of this test.
+        let failing = |number: u64| async move {
+            tokio::task::yield_now().await;
+            if number == 3 { Err(anyhow::anyhow!("no")) } else { Ok(()) }
+        };
         let willing = |_| async {
             tokio::task::yield_now().await;
             Ok(())
