@@ -156,7 +156,7 @@ running: ledge-cloud, {nodes}, and a thermostat on each that reports every {ever
 
 what the device hears and says; then change what it is to hold:
   mosquitto_sub -h {host} -p {port} -v -t '{topic}/#'
-  kubectl patch device {name} --type merge -p '{patch}'
+  kubectl patch device {name} --type json -p '{patch}'
 
 be a device yourself:
   mosquitto_pub -h {host} -p {port} -q 1 -t '{topic}/update' -m '{report}'
@@ -171,7 +171,7 @@ here: `cut {node}` breaks its link, `heal {node}` mends it; Ctrl-C stops everyth
 ",
         nodes = nodes(stack),
         every = REPORT.as_secs(),
-        patch = r#"{"spec":{"properties":[{"name":"target","desired":{"value":"23.5"}}]}}"#,
+        patch = r#"[{"op":"replace","path":"/spec/properties/0/desired/value","value":"23.5"}]"#,
         report = r#"{"event_id":"by-hand","twin":{"temperature":{"actual":{"value":"4.0"}}}}"#,
     ))
 }
