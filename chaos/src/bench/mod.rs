@@ -192,9 +192,8 @@ async fn measure(args: &Args) -> anyhow::Result<Exit> {
     );
     let load = machine::load();
     if load > 0.5 {
-        eprintln!(
-            "the machine is busy (load {load}): floors and figures are slower than they need be, ratios less so"
-        );
+        // A floor of one thread that waits for a processor each time can be slower than what two threads do.
+        eprintln!("the machine is busy (load {load}): neither figures nor ratios are to be relied on");
     }
     let (mut figures, mut failed) = (Vec::new(), false);
     for suite in SUITES.into_iter().filter(|suite| args.only.is_empty() || args.only.contains(suite)) {
