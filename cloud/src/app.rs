@@ -165,9 +165,8 @@ impl App {
         }
         let identity = ServerIdentity::issue(&authority, &config.server_names()?, clock::unix_seconds())?;
         let journal = log::open_journal(dir.path())?;
-        let (log, writer) = log::start(journal)?;
         let revoked = RevocationList::default();
-        records::load_revoked(&log.reader, &revoked).map_err(LogError::from)?;
+        records::load_revoked(&journal.store().reader(), &revoked).map_err(LogError::from)?;
         let listening = ListenerConfig {
             admission: Arc::new(hub::admission(revoked.clone())),
             ..ListenerConfig::default()
@@ -189,6 +188,8 @@ impl App {
             ("metrics", metrics.address()),
         ]);
         let registry = Registry::standard()?;
+        // Last: from here on a thread owns the store, and whoever ends the process must join it first.
+        let (log, writer) = log::start(journal)?;
         Ok(Self {
             config,
             log,

@@ -12,7 +12,6 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
-use ledge_core::journal::Draft;
 use ledge_core::log::StoreError;
 use ledge_core::sync::commands::Side;
 use ledge_log::writer::{AdmissionChange, Ended};
@@ -21,8 +20,6 @@ use ledge_mqtt::Publisher;
 use ledge_process::data_dir::OpenMode;
 use ledge_process::metrics::{Health, MetricsServer};
 use ledge_process::{CtlServer, DataDir, Exit, Role, Stage, first_of, shutdown};
-use ledge_schemas::StreamId;
-use ledge_schemas::kinds::up::EdgeStarted;
 use ledge_session::SessionStore;
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
@@ -86,7 +83,7 @@ impl App {
     /// [`StartError`]; nothing is left behind.
     pub async fn build(config: Config) -> Result<Self, StartError> {
         let dir = DataDir::open(&config.data_dir, Role::Edge, OpenMode::Existing)?;
-        let layout = Layout::new(&config.data_dir);
+        let layout = Layout::new(dir.path());
         let edge = Edge::load(&layout)?;
         let handle = ledge_process::metrics::install()?;
         describe_metrics();
@@ -97,11 +94,16 @@ impl App {
         let api = Api::bind(config.api.listen).await?;
         let metrics = MetricsServer::bind(config.metrics.listen, handle, health.clone()).await?;
         remove_checkpoints(&layout);
+        let ctl = CtlServer::bind(&dir)?;
         let journal = {
             let (layout, node) = (layout.clone(), edge.node.clone());
-            tokio::task::spawn_blocking(move || store::open(&layout, &node))
-                .await
-                .map_err(StartError::task)??
+            tokio::task::spawn_blocking(move || {
+                let mut journal = store::open(&layout, &node)?;
+                store::note_start(&mut journal, &layout, &node)?;
+                Ok::<_, StartError>(journal)
+            })
+            .await
+            .map_err(StartError::task)??
         };
         let reader = journal.store().reader();
         let (told, admission) = mpsc::channel(ADMISSION_CHANGES);
@@ -114,18 +116,9 @@ impl App {
             })),
             ..WriterConfig::default()
         };
+        // Last: from here on a thread owns the store, and whoever ends the process must join it first.
         let (writer, thread) =
             Writer::start(journal, writer_config, wall_clock()).map_err(StartError::Thread)?;
-        let ctl = CtlServer::bind(&dir)?;
-        let up = StreamId::Up(edge.node.clone());
-        let started = EdgeStarted { version: env!("CARGO_PKG_VERSION").to_owned() };
-        let down = StreamId::Down(edge.node.clone());
-        let noted = writer.write(Class::Configuration, move |txn| {
-            let seen = txn.head(&down).map(|head| head.position());
-            let draft = Draft::new("", &started).map_err(|error| StoreError::Failed(error.to_string()))?;
-            txn.append(&up, Draft { seen, ..draft }).map(drop)
-        });
-        noted.await?;
         let hub = Arc::new(watch::Sender::new(HubState::default()));
         let publisher = PublisherHandle(publisher);
         Ok(Self {

@@ -2,8 +2,6 @@
 
 use std::io;
 
-use ledge_core::log::StoreError;
-use ledge_log::WriteError;
 use ledge_process::control::CtlBindError;
 use ledge_process::metrics::MetricsError;
 use ledge_process::{Exit, OpenError};
@@ -25,9 +23,6 @@ pub enum StartError {
     /// The log.
     #[error(transparent)]
     Store(#[from] StoreOpenError),
-    /// The first event.
-    #[error("the start could not be written to the log: {0}")]
-    Write(#[from] WriteError<StoreError>),
     /// MQTT.
     #[error(transparent)]
     Mqtt(#[from] MqttError),
@@ -58,7 +53,6 @@ impl StartError {
             Self::Edge(EdgeFileError::NotJoined { .. }) => Exit::Config,
             Self::Edge(_) => Exit::DataErr,
             Self::Store(error) => error.exit(),
-            Self::Write(_) => Exit::IoErr,
             Self::Mqtt(MqttError::Bridge(_)) => Exit::Config,
             Self::Mqtt(MqttError::Broker(
                 ledge_mqtt::BindError::OpenToNetwork { .. } | ledge_mqtt::BindError::Setting { .. },

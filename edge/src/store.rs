@@ -9,7 +9,7 @@ use ledge_core::sync::commands::edge::{begin_first, begin_up};
 use ledge_log::writer::{AdmissionChange, WallClock};
 use ledge_log_rocksdb::{OpenError, RocksConfig, RocksReader, RocksStore};
 use ledge_process::Exit;
-use ledge_schemas::kinds::up::AdmissionChanged;
+use ledge_schemas::kinds::up::{AdmissionChanged, EdgeStarted};
 use ledge_schemas::{LogId, NodeName, StreamId};
 
 use crate::layout::Layout;
@@ -72,6 +72,24 @@ pub fn open(layout: &Layout, node: &NodeName) -> Result<Journal<Log>, StoreOpenE
     }
     txn.commit().map_err(failed)?;
     Ok(journal)
+}
+
+/// Notes in the log that the process started.
+///
+/// # Errors
+/// [`StoreOpenError`].
+pub fn note_start(
+    journal: &mut Journal<Log>,
+    layout: &Layout,
+    node: &NodeName,
+) -> Result<(), StoreOpenError> {
+    let failed = |source| StoreOpenError::Store { dir: layout.log(), source };
+    let started = EdgeStarted { version: env!("CARGO_PKG_VERSION").to_owned() };
+    let draft = Draft::new("", &started).map_err(|error| failed(StoreError::Failed(error.to_string())))?;
+    let mut txn = journal.begin(wall_clock()());
+    let seen = txn.head(&StreamId::Down(node.clone())).map(|head| head.position());
+    txn.append(&StreamId::Up(node.clone()), Draft { seen, ..draft }).map_err(failed)?;
+    txn.commit().map_err(failed).map(drop)
 }
 
 /// Makes the log of a node that is about to join; returns the log's name.

@@ -184,7 +184,9 @@ impl Inner {
             return Ok(None);
         };
         let session = self.devices.sessions.get(node);
-        if session.is_none() && record.confirmed > 0 && self.began.elapsed() < GRACE {
+        // Whoever was shown by this process already has had its time.
+        let shown = self.written.lock().unwrap_or_else(PoisonError::into_inner).contains_key(node);
+        if session.is_none() && !shown && record.confirmed > 0 && self.began.elapsed() < GRACE {
             return Ok(None);
         }
         let tail = |stream| Ok::<_, StoreError>(reader.head(&stream)?.map_or(0, |head| head.tail.0));

@@ -65,10 +65,10 @@ pub fn fold<R: Reader>(store: &R, stream: &StreamId, through: Option<Seq>) -> Re
         }
         .into());
     }
-    let mut rows = Memory { rows: load_base(store, stream)?, digest: Digest::default() };
-    rows.digest = Digest::of(rows.rows.iter().map(|(k, v)| (&k[..], &v[..])));
-    if rows.digest != head.base.digest {
-        let why = format!("its base states digest {}, the rows have {}", head.base.digest, rows.digest);
+    let mut rows = Memory(load_base(store, stream)?);
+    let digest = rows.digest();
+    if digest != head.base.digest {
+        let why = format!("its base states digest {}, the rows have {digest}", head.base.digest);
         return Err(FoldError::Broken { at: head.base.seq, why });
     }
     let (mut at, mut chain) = (head.base.seq, head.base.chain);
@@ -100,7 +100,7 @@ pub fn fold<R: Reader>(store: &R, stream: &StreamId, through: Option<Seq>) -> Re
             at = entry.run.last();
         }
     }
-    Ok(Folded { cursor: cursor_at(through, rows.digest), rows: rows.rows, chain })
+    Ok(Folded { cursor: cursor_at(through, rows.digest()), rows: rows.0, chain })
 }
 
 fn load_base<R: Reader>(store: &R, stream: &StreamId) -> Result<BTreeMap<Vec<u8>, Vec<u8>>, StoreError> {
@@ -115,36 +115,34 @@ fn load_base<R: Reader>(store: &R, stream: &StreamId) -> Result<BTreeMap<Vec<u8>
     }
 }
 
-/// Rows in memory with their digest.
+/// Rows in memory. The digest is taken once, at the end: hashing each change would cost more than
+/// applying it.
 #[derive(Debug, Default)]
-struct Memory {
-    rows: BTreeMap<Vec<u8>, Vec<u8>>,
-    digest: Digest,
+struct Memory(BTreeMap<Vec<u8>, Vec<u8>>);
+
+impl Memory {
+    fn digest(&self) -> Digest {
+        Digest::of(self.0.iter().map(|(key, value)| (&key[..], &value[..])))
+    }
 }
 
 impl Rows for Memory {
     fn get(&mut self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
-        Ok(self.rows.get(key).cloned())
+        Ok(self.0.get(key).cloned())
     }
 
     fn put(&mut self, key: Vec<u8>, value: Vec<u8>) -> Result<(), StoreError> {
-        if let Some(old) = self.rows.get(&key) {
-            self.digest.remove(&key, old);
-        }
-        self.digest.add(&key, &value);
-        self.rows.insert(key, value);
+        self.0.insert(key, value);
         Ok(())
     }
 
     fn delete(&mut self, key: Vec<u8>) -> Result<(), StoreError> {
-        if let Some(old) = self.rows.remove(&key) {
-            self.digest.remove(&key, &old);
-        }
+        self.0.remove(&key);
         Ok(())
     }
 
     fn keys(&mut self, prefix: &[u8]) -> Result<Vec<Vec<u8>>, StoreError> {
-        let keys = self.rows.range(prefix.to_vec()..).map(|(key, _)| key);
+        let keys = self.0.range(prefix.to_vec()..).map(|(key, _)| key);
         Ok(keys.take_while(|key| key.starts_with(prefix)).cloned().collect())
     }
 }

@@ -50,6 +50,8 @@ pub struct DataDir {
 impl DataDir {
     /// Locks `dir`, then checks (or, in mode [`OpenMode::Create`], writes) what it holds. Blocks on disk, briefly.
     pub fn open(dir: &Path, role: Role, mode: OpenMode) -> Result<Self, OpenError> {
+        // Other processes are told paths below it, and they have another working directory.
+        let dir = &std::path::absolute(dir).map_err(OpenError::io("find", dir))?;
         if mode == OpenMode::Create {
             create(dir)?;
         } else if !dir.join(format::FILE).is_file() {
