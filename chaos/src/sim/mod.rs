@@ -8,7 +8,7 @@
 //! ```
 //! First a safety phase with faults, then all faults off: everything must converge. The same seed
 //! gives the same trace.
-//! Reading order: plan → process → link → oracle → world → run.
+//! Reading order: plan → process → link → oracle → world → strike → run.
 
 mod agenda;
 mod link;
@@ -17,6 +17,7 @@ mod oracle;
 mod plan;
 mod process;
 mod run;
+mod strike;
 mod trace;
 mod world;
 

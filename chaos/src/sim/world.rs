@@ -10,7 +10,6 @@ use ledge_core::sync::{
     wire,
 };
 use ledge_log::SimDisk;
-use ledge_log::sim::{Afterwards, Image};
 use ledge_schemas::{LogId, NodeName, Seq, StreamId};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -19,8 +18,9 @@ use std::collections::{BTreeMap, VecDeque};
 use super::agenda::{Action, Agenda};
 use super::link::{Connection, Cuts};
 use super::oracle::Oracle;
-use super::plan::{Plan, Strike};
+use super::plan::Plan;
 use super::process::{Job, JobResult, Process, Role, Running, own_tail};
+use super::strike::Backup;
 use super::trace::Trace;
 
 /// Milliseconds between two looks at the time.
@@ -40,21 +40,13 @@ pub(super) struct World {
     pub(super) processes: Vec<Process>,
     pub(super) connections: BTreeMap<u64, Connection>,
     connected: u64,
-    cuts: Cuts,
+    pub(super) cuts: Cuts,
     pub(super) faults_on: bool,
     pub(super) oracle: Oracle,
     pub(super) trace: Trace,
     serial: u64,
     pub(super) objects: u64,
-    backup: Option<Backup>,
-}
-
-/// An older copy of a disk, with what was known of it then.
-struct Backup {
-    process: usize,
-    image: Image,
-    histories: BTreeMap<(usize, LogId), super::oracle::History>,
-    api: BTreeMap<String, super::oracle::ApiObject>,
+    pub(super) backup: Option<Backup>,
 }
 
 impl World {
@@ -135,136 +127,6 @@ impl World {
             _ => {}
         }
         Ok(())
-    }
-
-    fn strike(&mut self, strike: Strike) {
-        if !self.faults_on {
-            return;
-        }
-        self.trace.line(self.now_ms, || format!("strike {strike:?}"));
-        match strike {
-            Strike::Kill { process, down_ms } => {
-                self.oracle.coverage.hit("kill");
-                self.stop(process, down_ms);
-            }
-            Strike::PowerLoss { process, down_ms } => {
-                self.oracle.coverage.hit("power-loss");
-                self.power_off(process);
-                self.stop(process, down_ms);
-            }
-            Strike::FailSync { process, present } => {
-                let afterwards = if present { Afterwards::Present } else { Afterwards::Absent };
-                self.processes[process].disk.fail_next_sync(afterwards);
-            }
-            Strike::DiskFull { process, for_ms } => {
-                self.processes[process].disk.set_free(Some(0));
-                self.plan_in(for_ms, Action::Mend(strike));
-            }
-            Strike::SlowDisk { process, sync_ms, for_ms } => {
-                self.oracle.coverage.hit("slow-disk");
-                self.processes[process].sync_ms = sync_ms;
-                self.plan_in(for_ms, Action::Mend(strike));
-            }
-            Strike::Cut { edge, up, down, for_ms } => {
-                self.oracle.coverage.hit(if up && down { "cut" } else { "cut-one-way" });
-                self.cuts.set(edge, up, down, true);
-                self.plan_in(for_ms, Action::Mend(strike));
-            }
-            Strike::ClockJump { process, by_ms } => {
-                self.oracle.coverage.hit("clock-jump");
-                self.processes[process].clock_ms += by_ms;
-            }
-            Strike::CloudAmnesia { down_ms } => {
-                self.oracle.coverage.hit("cloud-amnesia");
-                self.oracle.cloud_losses += 1;
-                self.oracle.confirmed.clear();
-                self.stop(0, down_ms);
-                self.processes[0].disk = SimDisk::new();
-                // In standalone mode the API's objects go with the store.
-                if self.rng.random_bool(0.5) {
-                    self.oracle.coverage.hit("api-lost");
-                    self.oracle.api.clear();
-                }
-            }
-            Strike::Backup { process } => {
-                let api = self.oracle.api.clone();
-                let image = self.processes[process].disk.snapshot();
-                let own = |((p, _), _): &(&(usize, LogId), &super::oracle::History)| *p == process;
-                let histories = self.oracle.up.iter().filter(own).map(|(k, v)| (*k, v.clone())).collect();
-                self.backup = Some(Backup { process, image, histories, api });
-            }
-            Strike::Restore { process, down_ms } => self.restore(process, down_ms),
-            Strike::Clone { edge } => self.clone_edge(edge),
-        }
-    }
-
-    fn mend(&mut self, strike: Strike) {
-        match strike {
-            Strike::DiskFull { process, .. } => {
-                if self.processes[process].disk.bites().full > 0 {
-                    self.oracle.coverage.hit("disk-full");
-                }
-                self.processes[process].disk.set_free(None);
-            }
-            Strike::SlowDisk { process, .. } => self.processes[process].sync_ms = 4,
-            Strike::Cut { edge, up, down, .. } => self.cuts.set(edge, up, down, false),
-            _ => {}
-        }
-    }
-
-    /// Every fault ends.
-    pub(super) fn mend_all(&mut self) {
-        self.cuts.clear();
-        for process in &mut self.processes {
-            process.disk.set_free(None);
-            process.sync_ms = 4;
-        }
-    }
-
-    fn restore(&mut self, process: usize, down_ms: u64) {
-        let Some(backup) = self.backup.take().filter(|backup| backup.process == process) else { return };
-        self.oracle.coverage.hit(if process == 0 { "cloud-restored" } else { "edge-restored" });
-        self.stop(process, down_ms);
-        self.processes[process].disk.restore(&backup.image);
-        self.oracle.forget_rows(process);
-        if process == 0 {
-            self.oracle.cloud_losses += 1;
-            self.oracle.confirmed.clear();
-            if self.rng.random_bool(0.5) {
-                self.oracle.coverage.hit("api-restored");
-                self.oracle.api = backup.api;
-            }
-        } else {
-            // What this disk confirmed after the backup is gone with it.
-            self.oracle.up.retain(|(p, _), _| *p != process);
-            self.oracle.up.extend(backup.histories);
-        }
-    }
-
-    fn clone_edge(&mut self, edge: usize) {
-        let Role::Edge(node) = self.processes[edge].role.clone() else { return };
-        self.oracle.coverage.hit("clone");
-        let disk = SimDisk::new();
-        disk.restore(&self.processes[edge].disk.snapshot());
-        let clone = self.processes.len();
-        self.processes.push(Process::new(Role::Edge(node), disk));
-        let histories: Vec<_> = self.oracle.up.iter().filter(|((p, _), _)| *p == edge).collect();
-        let copied: Vec<_> = histories.into_iter().map(|((_, log), h)| ((clone, *log), h.clone())).collect();
-        self.oracle.up.extend(copied);
-        let proved: Vec<_> = self.oracle.proved.iter().filter(|((p, _), _)| *p == edge).collect();
-        let copied: Vec<_> = proved.into_iter().map(|((_, log), seq)| ((clone, *log), *seq)).collect();
-        self.oracle.proved.extend(copied);
-        let soon = self.rng.random_range(10..5_000);
-        self.plan_in(soon, Action::Start { process: clone });
-        // Both must shake hands again for the copy to show; the first one does so now.
-        self.stop(edge, 200);
-    }
-
-    fn power_off(&mut self, process: usize) {
-        let lost = self.processes[process].disk.crash();
-        if lost > 0 {
-            self.trace.line(self.now_ms, || format!("{lost} confirmed batches lost"));
-        }
     }
 
     /// Ends a process; it starts again after `down_ms`.

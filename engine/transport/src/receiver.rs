@@ -162,6 +162,10 @@ impl LinkReceiver {
             Error::Capacity(CapacityError::MessageTooLong { size, .. }) => {
                 LinkError::TooLong { limit: self.limit, length: size }
             }
+            // The TLS library's own words for it are a page long.
+            Error::Io(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => {
+                LinkError::Lost("closed without farewell".to_owned())
+            }
             Error::Io(error) => LinkError::Lost(error.to_string()),
             Error::Protocol(
                 tokio_tungstenite::tungstenite::error::ProtocolError::ResetWithoutClosingHandshake,
