@@ -1,5 +1,6 @@
-//! The invariants by name, as predicates. The simulator calls them at every step, `ledge-replay
-//! verify` on production logs: the same code says what is right everywhere.
+//! The invariants by name, as predicates. The simulator calls the cheap ones after every commit and
+//! all of them at starts and at the end. `ledge-replay verify` has checks of its own, which name
+//! every fault instead of the first.
 //!
 //! | name | says |
 //! |---|---|
@@ -8,13 +9,13 @@
 //! | I3 chain | the recomputed chain equals the stored one at every run |
 //! | I4 cloud-durable | what an edge was told is proved can be read in the cloud |
 //! | I5 retention-gate | an edge trims nothing above what the cloud proved |
-//! | I6 regress-detection | a cloud tail that moved backwards is noticed at the next handshake |
 //! | I8 view-is-fold | rows and cursor are the fold of the log |
 //! | I10 convergence | with faults off both sides end equal |
 //! | I12 fencing | only the confirmed session appends; a clone is refused |
 //! | absence | nothing is removed from a node without a recorded deletion |
 //!
-//! I7 (effectively once) and I9 (determinism) follow from I8 checked on both sides: equal chains
+//! I6 (a cloud tail that moved backwards is noticed) shows as I10: an edge that did not refill it
+//! never converges. I7 (effectively once) and I9 (determinism) follow from I8 checked on both sides: equal chains
 //! and rows equal to the fold leave no room for an event applied twice or in another order.
 
 mod log;
@@ -38,8 +39,6 @@ pub enum Invariant {
     CloudDurable,
     /// I5
     RetentionGate,
-    /// I6
-    RegressDetection,
     /// I8
     ViewIsFold,
     /// I10
@@ -58,7 +57,6 @@ impl fmt::Display for Invariant {
             Self::Chain => "I3 chain",
             Self::CloudDurable => "I4 cloud-durable",
             Self::RetentionGate => "I5 retention-gate",
-            Self::RegressDetection => "I6 regress-detection",
             Self::ViewIsFold => "I8 view-is-fold",
             Self::Convergence => "I10 convergence",
             Self::Fencing => "I12 fencing",

@@ -1,6 +1,6 @@
 //! What one commit holds.
 
-use ledge_schemas::{Epoch, LogId, Seq, StreamId};
+use ledge_schemas::{Epoch, LogId, StreamId};
 
 use super::Cursor;
 use crate::{Base, Chain, Row, Run};
@@ -108,12 +108,4 @@ pub enum Op {
         /// Its key.
         key: String,
     },
-}
-
-impl Batch {
-    /// The seq after which each append of this batch expects its stream to end.
-    #[must_use]
-    pub fn expected_tail(run: &Run) -> Seq {
-        Seq(run.first().0.saturating_sub(1))
-    }
 }
